@@ -1,0 +1,1 @@
+//! The protocol definitions of Tandem and what is generated from them.

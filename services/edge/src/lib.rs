@@ -1,0 +1,1 @@
+//! Edge: SIP on the wire.

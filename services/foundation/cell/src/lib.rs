@@ -1,0 +1,1 @@
+//! Belongs: opens the store, registers this process, writes policy and claims.

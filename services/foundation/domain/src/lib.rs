@@ -1,0 +1,1 @@
+//! Decides: numbers, policy, directory, routing. Pure.

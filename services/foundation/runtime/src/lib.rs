@@ -1,0 +1,1 @@
+//! Lives and dies: configuration, telemetry, TLS, health, drain, clock.

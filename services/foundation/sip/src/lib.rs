@@ -1,0 +1,1 @@
+//! Speaks SIP: syntax, transactions and proxy core, without I/O or clock.

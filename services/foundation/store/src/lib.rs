@@ -1,0 +1,1 @@
+//! Remembers: the log-backed store and its embedded backend.

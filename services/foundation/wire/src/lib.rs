@@ -1,0 +1,1 @@
+//! Translates: domain to proto and back, status and reasons, callers, the authority table.

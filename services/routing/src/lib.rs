@@ -1,0 +1,1 @@
+//! Routing: RouteCall, Explain, and the feed to edges.

@@ -1,0 +1,1 @@
+//! Simulators: peers that play a gateway, CIC and Lync, in their vendors' terms.

@@ -1,0 +1,1 @@
+//! Station: the directory's only writer, and who sits where.

@@ -1,0 +1,1 @@
+//! Harness, scenarios and architecture rules.
