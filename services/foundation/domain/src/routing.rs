@@ -1,0 +1,14 @@
+//! Where a call goes: the next hop from where it is asked, the way it is expected to take, and why.
+//!
+//! ```text
+//! CallAttempt + Facts + TenantView --decide--> Decision   (the next hop; what an element carries out)
+//!                                 \--plan----> Plan       (the whole way; a prediction beyond the next hop)
+//!                                  each rule considered -> Trail
+//! ```
+//!
+//! A rejection is a decision. Nothing here can fail: every attempt has an answer.
+
+pub mod attempt;
+pub mod decision;
+pub mod plan;
+pub mod trail;

@@ -1,0 +1,110 @@
+//! What is asked: a call attempt, and the facts of the moment.
+
+use std::net::IpAddr;
+
+use crate::id::{SiteName, TrunkName, UserId};
+
+/// A call as it came in. Strings are borrowed from the message or request; nothing is decoded yet.
+#[derive(Clone, Debug)]
+pub struct CallAttempt<'a> {
+    /// By which trunk of the tenant it came in (an ingress claim decided that), or that a user of the API asks.
+    pub ingress: Ingress<'a>,
+    /// What is called: a `tel:` or `sip:` URI, `urn:service:sos`, or a plain number.
+    pub called: &'a str,
+    /// Who calls, as the message asserts it.
+    pub caller: Caller<'a>,
+    /// What the message says beside.
+    pub hints: Hints<'a>,
+    /// What the transport is; decides nothing today but stands in the explanation.
+    pub method: Method,
+}
+
+/// Where a call came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ingress<'a> {
+    /// By a trunk of the tenant.
+    Trunk(&'a str),
+    /// From a registered or known user's own phone.
+    User(&'a str),
+}
+
+/// Which request asks. The toll policy holds alike for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// A new call.
+    Invite,
+    /// The target of a REFER.
+    Refer,
+    /// The contact of a 3xx.
+    Redirect,
+}
+
+/// Who calls. Each is a URI or plain number as the message has it, without display name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caller<'a> {
+    /// From.
+    pub from: &'a str,
+    /// P-Asserted-Identity, believed only from a trusted trunk.
+    pub asserted: Option<&'a str>,
+    /// Whether Privacy has `id`, `header` or `user` (RFC 3323, 3325).
+    pub private: bool,
+}
+
+/// What a message says beside who calls what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hints<'a> {
+    /// It has a Replaces header: it belongs to a dialog that stands somewhere.
+    pub replaces: bool,
+    /// Who forwarded: Diversion, History-Info or Referred-By, the topmost, as a URI or number.
+    pub forwarded_by: Option<&'a str>,
+    /// How often it was forwarded already.
+    pub forwards: u8,
+}
+
+/// What is so at this moment, beside policy and directory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// Milliseconds since 1970, for the explanation only: no rule reads a clock.
+    pub now_ms: u64,
+    /// Addresses that were silent within the last 30 s: they go last (domain rules 3.2 A).
+    pub silent: Vec<SilentAddress>,
+    /// For how many seconds every address of the tenant's CIC trunks has been silent. None: it answers, or
+    /// nobody asked.
+    pub cic_silent_seconds: Option<u32>,
+    /// Unanswered attempts at once with the same (caller, called, ingress, egress), this one not counted.
+    pub attempts_alike: u16,
+    /// The agent that CIC chose for a queued call, if the plan is asked about one.
+    pub agent: Option<UserId>,
+    /// What is known of users' workstations; nobody named: no plug-in is connected.
+    pub endpoints: Vec<EndpointFacts>,
+    /// Whether the premises' media server is down.
+    pub premises_media_server_down: bool,
+    /// Whether the WAN is down, as a question of the plan ("what if"): `decide` looks at `cic_silent_seconds`.
+    pub wan_lost: bool,
+}
+
+/// An address that did not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SilentAddress {
+    /// Of which trunk.
+    pub trunk: TrunkName,
+    /// The host as policy writes it, or the address it resolved to.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The address, where it is known.
+    pub ip: Option<IpAddr>,
+}
+
+/// What is known of a user's workstation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointFacts {
+    /// Whose.
+    pub user: UserId,
+    /// Whether the plug-in is connected.
+    pub plug_in: bool,
+    /// Whether the Lync client is signed in on the same workstation.
+    pub lync_client: bool,
+    /// Where it is, if it said so.
+    pub site: Option<SiteName>,
+}
