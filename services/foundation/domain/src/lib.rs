@@ -19,8 +19,10 @@
 //! "Domain rules N" in comments names a section of `docs/domain.md`.
 
 pub mod document;
+pub mod finding;
 pub mod id;
 pub mod ingress;
 pub mod number;
 pub mod record;
 pub mod routing;
+pub mod tenant;

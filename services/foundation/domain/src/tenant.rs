@@ -1,0 +1,34 @@
+//! A tenant's policy, compiled: what [`decide`](crate::routing) reads on the way of a call.
+//!
+//! ```text
+//! TenantSpec --compile--> Compiled { config, warnings }      or every violation at once
+//!                             │
+//!                             ├─> topology   components by site, links, crossings
+//!                             └─> setup      what the vendors' administrators must set
+//! ```
+//!
+//! Invariants:
+//! - a [`Config`] exists only if its document had no error, so that nothing here can dangle: every [`TrunkIx`]
+//!   and [`SiteIx`] points at something, every number is canonical, every default is filled in;
+//! - site 0 is the cloud; every other site is a customer's premises;
+//! - reading it allocates nothing and clones at most an `Arc`.
+
+mod config;
+mod tables;
+
+pub use config::{
+    Address, Config, Features, Identity, Ingress, Limits, LyncSettings, Media, MediaSelection, Places, Site,
+    SiteEmergency, SiteIx, Survivable, TollRule, Treatments, Trunk, TrunkIx,
+};
+pub use tables::{DialPlan, DialRule, ExplicitRoute, Prefix, Range, Ranges, RoleSet, Routes, SiteSet};
+
+pub use crate::finding::Finding as Violation;
+
+/// A policy that compiled.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Compiled {
+    /// What decisions read.
+    pub config: Config,
+    /// What works, but hardly as meant.
+    pub warnings: Vec<Violation>,
+}

@@ -1,0 +1,464 @@
+//! The compiled policy, as plain structs.
+
+use std::sync::Arc;
+
+use crate::document::policy;
+use crate::document::terms::{
+    DiversionForm, InboundOption, LyncPstnEgress, MediaLost, MediaPath, Model, NumberForm, RouteOwner,
+    SrtpMode, Transport, TrunkRole,
+};
+use crate::id::{ListenerName, SiteName, TenantName, TrunkName};
+use crate::ingress::Network;
+use crate::number::{Digits, Number};
+
+use super::tables::{DialPlan, ExplicitRoute, Prefix, Range, Ranges, RoleSet, Routes, SiteSet};
+
+/// A trunk of a [`Config`]: its place in [`Config::trunks`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TrunkIx(pub u16);
+
+/// A site of a [`Config`]: its place in [`Config::sites`]. At most 64 of them, so that a set is one word.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SiteIx(pub u8);
+
+impl SiteIx {
+    /// The provider's data centre.
+    pub const CLOUD: Self = Self(0);
+
+    /// Whether this is a customer's premises.
+    #[must_use]
+    pub const fn is_premises(self) -> bool {
+        self.0 != Self::CLOUD.0
+    }
+}
+
+/// A tenant's policy: checked, resolved, with every default filled in.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// The tenant.
+    pub name: TenantName,
+    /// As people call it.
+    pub display_name: Option<Arc<str>>,
+    /// The cell that serves it.
+    pub cell: Option<Arc<str>>,
+    /// Where control and media live. Crossings are computed from sites, never from this.
+    pub model: Model,
+    /// Which system a call from the gateway meets first.
+    pub inbound: InboundOption,
+    /// Every site; the cloud is the first, whether it was listed or not.
+    pub sites: Vec<Site>,
+    /// Where components stand.
+    pub places: Places,
+    /// Every trunk, in the document's order.
+    pub trunks: Vec<Trunk>,
+    /// How what people dial becomes a number.
+    pub dial_plan: DialPlan,
+    /// The numbers that carriers give this tenant.
+    pub ranges: Ranges,
+    /// Explicit routes.
+    pub routes: Routes,
+    /// Option 1: where the proxy sends a number of the ranges that nobody owns. Never `Workgroup`.
+    pub default_route: Option<RouteOwner>,
+    /// Where audio may go.
+    pub media: Media,
+    /// Who takes a Lync user's call to the PSTN out.
+    pub lync_pstn_egress: LyncPstnEgress,
+    /// Every emergency dial string of the tenant and its sites: for callers whose site is not known.
+    pub emergency_numbers: Box<[Digits]>,
+    /// Who may call what by which trunk; the first that fits wins, what none fits is refused.
+    pub toll: Vec<TollRule>,
+    /// What happens when a user or workgroup without a treatment of its own cannot take a call.
+    pub treatments: Treatments,
+    /// What Lync is set to.
+    pub lync: LyncSettings,
+    /// What works when the WAN is lost or an element is dead.
+    pub survivable: Survivable,
+    /// Switches.
+    pub features: Features,
+    /// Limits.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A trunk by its place.
+    ///
+    /// # Panics
+    /// When the place is another config's.
+    #[must_use]
+    pub fn trunk(&self, ix: TrunkIx) -> &Trunk {
+        &self.trunks[usize::from(ix.0)]
+    }
+
+    /// A trunk by its name.
+    #[must_use]
+    pub fn trunk_named(&self, name: &str) -> Option<TrunkIx> {
+        // At most 64 trunks, four in most tenants: a walk beats a hash.
+        let at = self.trunks.iter().position(|t| t.name.as_str() == name)?;
+        u16::try_from(at).ok().map(TrunkIx)
+    }
+
+    /// The trunks of a role, in the document's order.
+    pub fn trunks_of(&self, role: TrunkRole) -> impl Iterator<Item = TrunkIx> {
+        (0_u16..).zip(&self.trunks).filter(move |(_, t)| t.role == role).map(|(at, _)| TrunkIx(at))
+    }
+
+    /// A site by its place.
+    ///
+    /// # Panics
+    /// When the place is another config's.
+    #[must_use]
+    pub fn site(&self, ix: SiteIx) -> &Site {
+        &self.sites[usize::from(ix.0)]
+    }
+
+    /// A site by its name.
+    #[must_use]
+    pub fn site_named(&self, name: &str) -> Option<SiteIx> {
+        let at = self.sites.iter().position(|s| s.name.as_str() == name)?;
+        u8::try_from(at).ok().map(SiteIx)
+    }
+
+    /// The explicit route of a number: the longest pattern that fits.
+    #[must_use]
+    pub fn explicit_route(&self, number: Number) -> Option<&ExplicitRoute> {
+        self.routes.find(number)
+    }
+
+    /// The range of the tenant that a number lies in: the longest prefix. None: it is not the tenant's.
+    #[must_use]
+    pub fn range(&self, number: Number) -> Option<&Range> {
+        self.ranges.find(number)
+    }
+
+    /// The first toll rule that fits a call to the PSTN, with its place in the document.
+    ///
+    /// `from` is the role of the ingress trunk; none: from a user's own phone. A rule that names roles or sites
+    /// never fits a call whose role or site is not known.
+    #[must_use]
+    pub fn toll_rule(
+        &self,
+        from: Option<TrunkRole>,
+        site: Option<SiteIx>,
+        called: Number,
+    ) -> Option<(usize, &TollRule)> {
+        self.toll.iter().enumerate().find(|(_, rule)| rule.fits(from, site, called))
+    }
+
+    /// Whether what was dialled (digits only) is an emergency string at the caller's site.
+    #[must_use]
+    pub fn is_emergency(&self, site: Option<SiteIx>, dialled: Digits) -> bool {
+        let numbers = match site {
+            Some(ix) => &self.site(ix).emergency.numbers,
+            None => &self.emergency_numbers,
+        };
+        numbers.contains(&dialled)
+    }
+}
+
+/// A place, with what is dialled there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Site {
+    /// Its name.
+    pub name: SiteName,
+    /// As people call it.
+    pub display_name: Option<Arc<str>>,
+    /// The country code without plus; empty where none is given.
+    pub country_code: Digits,
+    /// What is dialled before a national number; empty where there is none.
+    pub national_prefix: Digits,
+    /// Emergency calls from here.
+    pub emergency: SiteEmergency,
+}
+
+/// Emergency calls from a site.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SiteEmergency {
+    /// Dial strings that hold here: the site's own, or else the tenant's.
+    pub numbers: Box<[Digits]>,
+    /// Gateways, in order of preference. Never empty at a site with phones.
+    pub egress: Box<[TrunkIx]>,
+    /// The number that a rescuer calls back.
+    pub callback: Option<Number>,
+}
+
+/// The site of each component (domain rules 2.1): the model's placement, unless policy says otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Places {
+    /// The PSTN gateway, or where the carrier's calls enter.
+    pub gateway: SiteIx,
+    /// The SIP proxy, which Tandem's edge can be.
+    pub proxy: SiteIx,
+    /// The CIC server pair.
+    pub cic: SiteIx,
+    /// Interaction Media Server.
+    pub media_server: SiteIx,
+    /// Front End, Mediation and Active Directory.
+    pub lync: SiteIx,
+    /// Phones, of CIC and of Lync, whose user or station names no site.
+    pub phones: SiteIx,
+}
+
+impl Places {
+    /// Where a role stands.
+    #[must_use]
+    pub const fn of(&self, role: TrunkRole) -> SiteIx {
+        match role {
+            TrunkRole::Gateway => self.gateway,
+            TrunkRole::SipProxy => self.proxy,
+            TrunkRole::Cic => self.cic,
+            TrunkRole::Lync => self.lync,
+            TrunkRole::MediaServer => self.media_server,
+        }
+    }
+}
+
+/// A SIP peer group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trunk {
+    /// Its name.
+    pub name: TrunkName,
+    /// What the peer is.
+    pub role: TrunkRole,
+    /// Where the peer stands.
+    pub site: SiteIx,
+    /// Where calls to it are sent: by priority, equals in the document's order.
+    pub addresses: Box<[Address]>,
+    /// How SIP travels.
+    pub transport: Transport,
+    /// Whether audio is encrypted, the default of role and transport filled in.
+    pub srtp: SrtpMode,
+    /// How the peer writes numbers to us.
+    pub number_form_in: NumberForm,
+    /// How we write numbers to it.
+    pub number_form_out: NumberForm,
+    /// Whether calls from it may be answered by 302. Never true for Lync.
+    pub accept_302: bool,
+    /// Whether it takes REFER.
+    pub refer: bool,
+    /// Final responses after which the next address or trunk is tried.
+    pub retry_on: Arc<[u16]>,
+    /// After nothing at all for this long the next target is tried, in ms.
+    pub no_response_ms: u32,
+    /// After nothing but a 100 for this long the next target is tried, in ms.
+    pub only_100_ms: u32,
+    /// What is said of the caller.
+    pub identity: Identity,
+    /// How the peer is known when it calls.
+    pub ingress: Box<[Ingress]>,
+    /// The peer's domains, lower case.
+    pub domains: Box<[Arc<str>]>,
+    /// Where calls go when every address has failed, in order; of the same role.
+    pub backup: Box<[TrunkIx]>,
+}
+
+impl Trunk {
+    /// Final responses after which the next target is tried, where policy names none (domain rules 3.2 A).
+    pub const RETRY_ON: [u16; 5] = [408, 500, 502, 503, 504];
+    /// How long silence is borne, in ms, where policy says nothing.
+    pub const NO_RESPONSE_MS: u32 = 3_000;
+    /// How long a bare 100 is borne, in ms, where policy says nothing: Lync's fast failover.
+    pub const ONLY_100_MS: u32 = 10_000;
+
+    /// The port of a peer where policy names none (domain rules 2.2).
+    #[must_use]
+    pub const fn default_port(role: TrunkRole, transport: Transport) -> u16 {
+        match (role, transport) {
+            (TrunkRole::Lync, Transport::Tls) => 5067,
+            (TrunkRole::Lync, _) => 5068,
+            (_, Transport::Tls) => 5061,
+            _ => 5060,
+        }
+    }
+}
+
+/// An address of a trunk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Address {
+    /// A host name or an IP address, as policy writes it.
+    pub host: Arc<str>,
+    /// The port, the default filled in.
+    pub port: u16,
+    /// Lower is tried first.
+    pub priority: u16,
+    /// Share among equals in priority.
+    pub weight: u16,
+}
+
+/// What is said of the caller on a trunk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// Whether the peer is inside the trust domain of RFC 3325.
+    pub trusted: bool,
+    /// How a retargeted call says whose call it was.
+    pub diversion: DiversionForm,
+    /// Caller numbers that may be shown; empty: any.
+    pub screening: Box<[Prefix]>,
+    /// The number shown for callers whom screening refuses, or who have none.
+    pub default_number: Option<Number>,
+}
+
+impl Identity {
+    /// Whether a caller's number may be shown.
+    #[must_use]
+    pub fn may_show(&self, caller: Number) -> bool {
+        self.screening.is_empty() || self.screening.iter().any(|p| p.fits(caller))
+    }
+}
+
+/// How a peer is known when it calls; all that is given must fit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ingress {
+    /// The listener that it calls. None: any that is not shared.
+    pub listener: Option<ListenerName>,
+    /// Its source.
+    pub source: Option<Network>,
+    /// A name of its verified client certificate, lower case.
+    pub certificate: Option<Arc<str>>,
+    /// The domain of the Request-URI, lower case.
+    pub domain: Option<Arc<str>>,
+    /// On a trunk that tenants share: the called numbers that are this tenant's. Empty: all.
+    pub called: Box<[Prefix]>,
+}
+
+/// Where audio may go (domain rules 2.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Media {
+    /// CIC's audio path.
+    pub path: MediaPath,
+    /// Whether calls that CIC handles are recorded.
+    pub recorded: bool,
+    /// Whether CIC may record calls to Lync-only users that pass it.
+    pub record_lync_users: bool,
+    /// Whether audio of premises may be anchored elsewhere.
+    pub media_may_leave_premises: bool,
+    /// What happens to a recorded call when no media server of the premises is up.
+    pub media_server_lost: MediaLost,
+    /// CIC's media server selection. None: its default order, which ends at any.
+    pub selection: Option<MediaSelection>,
+    /// Whether Lync's media bypass is on.
+    pub bypass: bool,
+}
+
+/// CIC's media server selection rule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MediaSelection {
+    /// Sites whose media servers may be chosen.
+    pub sites: SiteSet,
+    /// Whether the rule ends with `<Any>`.
+    pub any: bool,
+    /// Sites that are never chosen.
+    pub exclude: SiteSet,
+}
+
+/// Who may call what by which trunk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TollRule {
+    /// Roles of the ingress trunk; empty: any.
+    pub from: RoleSet,
+    /// Sites of the caller; empty: any.
+    pub sites: SiteSet,
+    /// What is called; empty: any.
+    pub called: Box<[Prefix]>,
+    /// Trunks that may be used; empty: any gateway.
+    pub trunks: Box<[TrunkIx]>,
+    /// Whether the call may be made.
+    pub allow: bool,
+}
+
+impl TollRule {
+    /// Whether the rule speaks of such a call. `trunks` is no condition: it narrows what an allowed call may use.
+    #[must_use]
+    pub fn fits(&self, from: Option<TrunkRole>, site: Option<SiteIx>, called: Number) -> bool {
+        (self.from.is_empty() || from.is_some_and(|r| self.from.has(r)))
+            && (self.sites.is_empty() || site.is_some_and(|s| self.sites.has(s)))
+            && (self.called.is_empty() || self.called.iter().any(|p| p.fits(called)))
+    }
+
+    /// Whether an allowed call may use a trunk.
+    #[must_use]
+    pub fn may_use(&self, trunk: TrunkIx) -> bool {
+        self.allow && (self.trunks.is_empty() || self.trunks.contains(&trunk))
+    }
+}
+
+/// What happens when a call is not taken (domain rules 3.2 B).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Treatments {
+    /// The called is busy.
+    pub on_busy: Option<Number>,
+    /// Nobody answers within `no_answer_seconds`.
+    pub on_no_answer: Option<Number>,
+    /// How long it rings, in seconds.
+    pub no_answer_seconds: u16,
+    /// No trunk could reach it.
+    pub on_unreachable: Option<Number>,
+}
+
+impl Treatments {
+    /// How long it rings, in seconds, where nobody says.
+    pub const NO_ANSWER_SECONDS: u16 = 20;
+
+    /// These, but with what a user, workgroup or number sets of its own. What is no number counts as not set:
+    /// the directory's check names it.
+    #[must_use]
+    pub fn with(self, own: &policy::Treatments) -> Self {
+        let number =
+            |own: &Option<String>, default| own.as_deref().and_then(Number::parse_canonical).or(default);
+        Self {
+            on_busy: number(&own.on_busy, self.on_busy),
+            on_no_answer: number(&own.on_no_answer, self.on_no_answer),
+            no_answer_seconds: own.no_answer_seconds.unwrap_or(self.no_answer_seconds),
+            on_unreachable: number(&own.on_unreachable, self.on_unreachable),
+        }
+    }
+}
+
+/// What Lync is set to, as far as routes depend on it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LyncSettings {
+    /// PSTN usages of the trunk to the gateway.
+    pub gateway_usages: Box<[Arc<str>]>,
+    /// PSTN usages of the trunk to CIC.
+    pub cic_usages: Box<[Arc<str>]>,
+    /// Whether the two share one: without it Lync passes no call from gateway to CIC (inter-trunk routing).
+    pub usage_shared: bool,
+    /// Enterprise Voice voicemail divert, in seconds.
+    pub voicemail_seconds: Option<u16>,
+    /// Whether CIC reaches Mediation on a Lync line of its own, or through the proxy.
+    pub cic_line_direct: bool,
+}
+
+/// What works when the WAN is lost or an element is dead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Survivable {
+    /// Options 2 and 3: whether there is a route past the lost element.
+    pub secondary_route: bool,
+    /// Where calls to queues go.
+    pub hunt_target: Option<Number>,
+    /// How long the CIC must have been silent, in seconds.
+    pub cic_silent_seconds: u16,
+}
+
+impl Survivable {
+    /// How long the CIC must have been silent, in seconds, where policy says nothing.
+    pub const CIC_SILENT_SECONDS: u16 = 10;
+}
+
+/// Switches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Features {
+    /// Endpoint row 5.
+    pub row5: bool,
+}
+
+/// Limits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Unanswered attempts alike at once.
+    pub attempts_alike: u16,
+}
+
+impl Limits {
+    /// Unanswered attempts alike at once, where policy says nothing.
+    pub const ATTEMPTS_ALIKE: u16 = 3;
+}

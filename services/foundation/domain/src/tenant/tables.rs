@@ -1,0 +1,363 @@
+//! The tables that a decision looks numbers up in.
+
+use std::sync::Arc;
+
+use crate::document::terms::{RouteOwner, TrunkRole};
+use crate::number::{Digits, Number};
+
+use super::config::{SiteIx, TrunkIx};
+
+/// The start of numbers in canonical form: `+4930` or `34`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Prefix {
+    /// Whether of global numbers.
+    pub global: bool,
+    /// The digits; empty: every number of its kind.
+    pub digits: Digits,
+}
+
+impl Prefix {
+    /// Reads `+`, `+4930` or `34`; the empty text is none.
+    #[must_use]
+    pub fn parse(s: &str) -> Option<Self> {
+        let (global, digits) = s.strip_prefix('+').map_or((false, s), |d| (true, d));
+        let digits = Digits::parse(digits.as_bytes())?;
+        (global || !digits.is_empty()).then_some(Self { global, digits })
+    }
+
+    /// Whether a number starts with it.
+    #[must_use]
+    pub fn fits(self, number: Number) -> bool {
+        number.is_global() == self.global && number.digits().starts_with(self.digits)
+    }
+
+    /// Whether some number starts with both.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        self.global == other.global
+            && (self.digits.starts_with(other.digits) || other.digits.starts_with(self.digits))
+    }
+}
+
+impl std::fmt::Display for Prefix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", if self.global { "+" } else { "" }, self.digits)
+    }
+}
+
+/// A set of trunk roles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RoleSet(u8);
+
+impl RoleSet {
+    /// Whether nothing is in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a role is in it.
+    #[must_use]
+    pub const fn has(self, role: TrunkRole) -> bool {
+        self.0 & (1 << role as u8) != 0
+    }
+}
+
+impl FromIterator<TrunkRole> for RoleSet {
+    fn from_iter<I: IntoIterator<Item = TrunkRole>>(roles: I) -> Self {
+        Self(roles.into_iter().fold(0, |set, role| set | (1 << role as u8)))
+    }
+}
+
+/// A set of sites.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SiteSet(u64);
+
+impl SiteSet {
+    /// Whether nothing is in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a site is in it.
+    #[must_use]
+    pub const fn has(self, site: SiteIx) -> bool {
+        self.0 & (1 << site.0) != 0
+    }
+
+    /// The sites, the cloud first.
+    pub fn iter(self) -> impl Iterator<Item = SiteIx> {
+        (0..64).map(SiteIx).filter(move |s| self.has(*s))
+    }
+}
+
+impl FromIterator<SiteIx> for SiteSet {
+    fn from_iter<I: IntoIterator<Item = SiteIx>>(sites: I) -> Self {
+        Self(sites.into_iter().fold(0, |set, site| set | (1 << site.0)))
+    }
+}
+
+/// A block of numbers of the tenant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Range {
+    /// Its common start.
+    pub prefix: Prefix,
+    /// Where its numbers ring.
+    pub site: Option<SiteIx>,
+}
+
+/// The tenant's ranges.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ranges(Box<[Range]>);
+
+impl Ranges {
+    /// Sorts ranges; of equals the first stays.
+    #[must_use]
+    pub fn new(mut ranges: Vec<Range>) -> Self {
+        ranges.sort_by_key(|r| r.prefix);
+        ranges.dedup_by_key(|r| r.prefix);
+        Self(ranges.into())
+    }
+
+    /// The range with the longest prefix that a number has.
+    #[must_use]
+    pub fn find(&self, number: Number) -> Option<&Range> {
+        longest(number, |prefix| self.0.binary_search_by_key(&prefix, |r| r.prefix).ok())
+            .map(|at| &self.0[at])
+    }
+
+    /// Every range, by prefix.
+    pub fn iter(&self) -> impl Iterator<Item = &Range> {
+        self.0.iter()
+    }
+}
+
+/// A route that an administrator wrote.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExplicitRoute {
+    /// The number, or the start of numbers.
+    pub pattern: Prefix,
+    /// The extension of a number that is named exactly with one; else empty.
+    pub ext: Digits,
+    /// Whether the pattern is one number, not a start.
+    pub exact: bool,
+    /// To whom.
+    pub owner: RouteOwner,
+    /// Which workgroup, when `owner` is `Workgroup`.
+    pub workgroup: Option<Arc<str>>,
+    /// Its place in the document's list, for explanations.
+    pub at: u16,
+}
+
+impl ExplicitRoute {
+    fn key(&self) -> (bool, Prefix, Digits) {
+        (self.exact, self.pattern, self.ext)
+    }
+}
+
+impl std::fmt::Display for ExplicitRoute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.exact, self.ext.is_empty()) {
+            (false, _) => write!(f, "{}*", self.pattern),
+            (true, true) => write!(f, "{}", self.pattern),
+            (true, false) => write!(f, "{};ext={}", self.pattern, self.ext),
+        }
+    }
+}
+
+/// The explicit routes: single numbers and starts of numbers, each sorted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Routes(Box<[ExplicitRoute]>);
+
+impl Routes {
+    /// Sorts routes; of equal patterns the first stays.
+    #[must_use]
+    pub fn new(mut routes: Vec<ExplicitRoute>) -> Self {
+        routes.sort_by(|a, b| a.key().cmp(&b.key()).then(a.at.cmp(&b.at)));
+        routes.dedup_by(|b, a| a.key() == b.key());
+        Self(routes.into())
+    }
+
+    /// The route of a number: the one that names it exactly, or else the longest start.
+    #[must_use]
+    pub fn find(&self, number: Number) -> Option<&ExplicitRoute> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let whole = Prefix { global: number.is_global(), digits: number.digits() };
+        let at = self.at((true, whole, number.ext()));
+        let at = at.or_else(|| longest(number, |prefix| self.at((false, prefix, Digits::default()))));
+        at.map(|at| &self.0[at])
+    }
+
+    fn at(&self, key: (bool, Prefix, Digits)) -> Option<usize> {
+        self.0.binary_search_by(|r| r.key().cmp(&key)).ok()
+    }
+
+    /// Every route: starts first, then single numbers, each in the order of digits.
+    pub fn iter(&self) -> impl Iterator<Item = &ExplicitRoute> {
+        self.0.iter()
+    }
+}
+
+/// Asks for each start of a number, the longest first.
+fn longest(number: Number, find: impl Fn(Prefix) -> Option<usize>) -> Option<usize> {
+    let (global, digits) = (number.is_global(), number.digits());
+    (0..=digits.len()).rev().find_map(|n| find(Prefix { global, digits: digits.prefix(n) }))
+}
+
+/// How what people dial becomes a number: rules of the ingress trunk, then of the caller's site, then the
+/// tenant's; in each list the first that fits wins.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DialPlan {
+    /// The tenant's rules.
+    pub rules: Box<[DialRule]>,
+    /// Rules for calls from one trunk.
+    pub by_trunk: Box<[(TrunkIx, Box<[DialRule]>)]>,
+    /// Rules for callers at one site.
+    pub by_site: Box<[(SiteIx, Box<[DialRule]>)]>,
+}
+
+impl DialPlan {
+    /// The rules that hold for a call, in order of precedence.
+    pub fn rules_for(&self, trunk: Option<TrunkIx>, site: Option<SiteIx>) -> impl Iterator<Item = &DialRule> {
+        let by_trunk = self.by_trunk.iter().filter(move |(ix, _)| Some(*ix) == trunk);
+        let by_site = self.by_site.iter().filter(move |(ix, _)| Some(*ix) == site);
+        by_trunk.flat_map(|(_, r)| r).chain(by_site.flat_map(|(_, r)| r)).chain(&self.rules)
+    }
+
+    /// What dialled digits mean: the first rule that fits says. None: no rule fits, or the result is too long.
+    #[must_use]
+    pub fn apply(&self, trunk: Option<TrunkIx>, site: Option<SiteIx>, dialled: &[u8]) -> Option<Number> {
+        self.rules_for(trunk, site).find(|r| r.fits(dialled))?.rewrite(dialled)
+    }
+}
+
+/// One rewriting of what was dialled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DialRule {
+    /// What the dialled digits start with: ASCII digits, and `X` for any digit.
+    pub pattern: Box<[u8]>,
+    /// The fewest digits in all.
+    pub min: u8,
+    /// The most digits in all.
+    pub max: u8,
+    /// How many digits are taken off the front; never more than `min`.
+    pub strip: u8,
+    /// Whether the result is a global number.
+    pub global: bool,
+    /// What is put in front.
+    pub prepend: Digits,
+}
+
+impl DialRule {
+    /// The most digits that a rule looks at: E.164's 15 and an access code or international prefix before.
+    pub const DIALLED_MAX: usize = 24;
+
+    /// Whether the rule speaks of these dialled ASCII digits.
+    #[must_use]
+    pub fn fits(&self, dialled: &[u8]) -> bool {
+        let len = dialled.len();
+        (usize::from(self.min)..=usize::from(self.max)).contains(&len)
+            && len >= self.pattern.len()
+            && self.pattern.iter().zip(dialled).all(|(p, d)| p == d || *p == b'X')
+            && dialled.iter().all(u8::is_ascii_digit)
+    }
+
+    /// Rewrites digits that fit. None: what comes out is empty or has more than 15 digits.
+    #[must_use]
+    pub fn rewrite(&self, dialled: &[u8]) -> Option<Number> {
+        let rest = dialled.get(usize::from(self.strip)..)?;
+        let mut out = [0_u8; Digits::LEN_MAX];
+        let mut len = 0;
+        for digit in self.prepend.iter().map(|d| b'0' + d).chain(rest.iter().copied()) {
+            *out.get_mut(len)? = digit;
+            len += 1;
+        }
+        let digits = Digits::parse(&out[..len])?;
+        if self.global { Number::global(digits, Digits::default()) } else { Number::local(digits) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(pattern: &str, owner: RouteOwner, at: u16) -> ExplicitRoute {
+        let exact = !pattern.ends_with('*');
+        let pattern = Prefix::parse(pattern.trim_end_matches('*')).unwrap();
+        ExplicitRoute { pattern, ext: Digits::default(), exact, owner, workgroup: None, at }
+    }
+
+    #[test]
+    fn the_longest_pattern_wins_and_an_exact_one_before_all() {
+        let routes = Routes::new(vec![
+            route("+49*", RouteOwner::Lync, 0),
+            route("+4930*", RouteOwner::Cic, 1),
+            route("+493012", RouteOwner::Reject, 2),
+            route("+493012*", RouteOwner::Workgroup, 3),
+            route("3*", RouteOwner::Lync, 4),
+        ]);
+        for (called, owner) in [
+            ("+4930", Some(RouteOwner::Cic)),
+            ("+493012", Some(RouteOwner::Reject)),
+            ("+4930123", Some(RouteOwner::Workgroup)),
+            ("+4940", Some(RouteOwner::Lync)),
+            ("+1", None),
+            ("30", Some(RouteOwner::Lync)),
+            ("49", None),
+        ] {
+            let found = routes.find(Number::parse_canonical(called).unwrap());
+            assert_eq!(found.map(|r| r.owner), owner, "{called}");
+        }
+    }
+
+    #[test]
+    fn a_range_is_found_by_its_longest_prefix() {
+        let range = |s: &str| Range { prefix: Prefix::parse(s).unwrap(), site: None };
+        let ranges = Ranges::new(vec![range("+4930"), range("+49301"), range("2")]);
+        for (called, prefix) in [
+            ("+49301", Some("+49301")),
+            ("+49302", Some("+4930")),
+            ("+4", None),
+            ("21", Some("2")),
+            ("+2", None),
+        ] {
+            let found = ranges.find(Number::parse_canonical(called).unwrap());
+            assert_eq!(found.map(|r| r.prefix.to_string()).as_deref(), prefix, "{called}");
+        }
+    }
+
+    #[test]
+    fn dial_rules_hold_by_trunk_then_site_then_tenant() {
+        let rule = |pattern: &str, strip, prepend: &str| DialRule {
+            pattern: pattern.as_bytes().into(),
+            min: strip,
+            max: 24,
+            strip,
+            global: prepend.starts_with('+'),
+            prepend: Digits::parse(prepend.trim_start_matches('+').as_bytes()).unwrap(),
+        };
+        let plan = DialPlan {
+            rules: Box::new([rule("00", 2, "+"), rule("0", 1, "+49"), rule("XXXX", 0, "")]),
+            by_trunk: Box::new([(TrunkIx(1), Box::new([rule("9", 1, "+1")]))]),
+            by_site: Box::new([(SiteIx(2), Box::new([rule("0", 1, "+43")]))]),
+        };
+        for (trunk, site, dialled, number) in [
+            (None, None, "0301234", Some("+49301234")),
+            (None, None, "001212", Some("+1212")),
+            (None, None, "3456", Some("3456")),
+            (None, None, "345", None),
+            (Some(TrunkIx(1)), None, "9212", Some("+1212")),
+            (Some(TrunkIx(0)), None, "9212", Some("9212")),
+            (None, Some(SiteIx(2)), "01234", Some("+431234")),
+            (Some(TrunkIx(1)), Some(SiteIx(2)), "01234", Some("+431234")),
+            (None, None, "0123456789012345", None),
+            (None, None, "0", Some("+49")),
+        ] {
+            let found = plan.apply(trunk, site, dialled.as_bytes());
+            assert_eq!(found.map(|n| n.to_string()).as_deref(), number, "{dialled}");
+        }
+    }
+}
