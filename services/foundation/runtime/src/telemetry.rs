@@ -111,7 +111,10 @@ impl Log {
 
 /// Logs a panic. The message is a programmer's, written in the source; what it was about is in the span.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
-    let message = panic.payload_as_str().unwrap_or("not text");
+    let payload = panic.payload();
+    let message =
+        payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+    let message = message.unwrap_or("not text");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");
