@@ -81,6 +81,9 @@ pub struct Facts {
     pub premises_media_server_down: bool,
     /// Whether the WAN is down, as a question of the plan ("what if"): `decide` looks at `cic_silent_seconds`.
     pub wan_lost: bool,
+    /// Options 2 and 3, a question of the plan: whether Tandem's edge stands where it can (between the gateway
+    /// and CIC or Mediation, and between Mediation and CIC). Under option 1 it is the proxy, asked or not.
+    pub edge_in_path: bool,
 }
 
 /// An address that did not answer.

@@ -177,6 +177,8 @@ reasons! {
     UnknownNumber = "number.unknown", 404, "nobody owns the number: assign it in the directory, or add a route";
     /// An explicit route refuses it.
     RefusedByRoute = "route.refused", 403, "an explicit route refuses the number: see spec.numbers.routes";
+    /// From outside to outside, and no user of the tenant is shown to have forwarded it.
+    NoForwarder = "toll.no_forwarder", 403, "a call from outside to outside needs a user of the tenant who forwarded it: see Diversion, History-Info or Referred-By";
     /// The toll policy does not allow it.
     Toll = "toll.refused", 403, "no toll rule allows the call: see spec.toll";
     /// Endpoint row 5 is off.
@@ -191,6 +193,14 @@ reasons! {
     WouldReturn = "route.would_return", 482, "the number would go back to the system it came from: check that system's routes";
     /// Too many unanswered attempts alike.
     LoopDetected = "route.loop", 482, "the same call is already being tried: two systems send it to each other";
+    /// The expected way meets one system twice with one number.
+    PlannedLoop = "route.planned_loop", 482, "the way meets one system twice with the same number: give the user a DID that differs from the Line URI";
+    /// The WAN is lost, and no survivable rule reaches the called.
+    WanLost = "route.wan_lost", 503, "the WAN is lost and nothing reaches the called without it: see spec.survivable";
+    /// A CIC phone that is registered nowhere at its site.
+    PhoneNotRegistered = "survivable.phone_not_registered", 480, "CIC is silent, and the CIC phone is not registered with an element of its site";
+    /// A queue without a target for the time that CIC is silent.
+    NoHuntTarget = "survivable.no_hunt_target", 503, "CIC is silent, and the queue has no hunt target: set spec.survivable.huntTarget or the workgroup's";
     /// Lync cannot pass the call on to CIC.
     NoSharedUsage = "route.no_shared_usage", 404, "Lync's trunks to gateway and CIC share no PSTN usage";
     /// Nobody can join SRTP and RTP.

@@ -15,8 +15,13 @@ pub struct Plan {
     pub hops: Vec<Hop>,
     /// Legs in hop order, then side legs.
     pub legs: Vec<Leg>,
-    /// Where the audio is fixed.
+    /// Where the audio is fixed, in the table's words: what can be.
     pub anchor: Anchor,
+    /// The element that holds the audio by today's policy, and where it stands. None: nobody, the ends talk
+    /// directly.
+    pub anchored_at: Option<(Element, SiteName)>,
+    /// Whether SRTP and RTP meet on the way, so that a media server must join them (domain rules 2.2, rule 6).
+    pub srtp_mixed: bool,
     /// Legs of signalling that cross between sites, side legs not counted.
     pub signalling_crossings: u8,
     /// Legs of media that cross between sites, without a media server in the way and with one.
@@ -160,6 +165,8 @@ pub enum Anchor {
     QueueThenMed,
     /// Between a Lync endpoint and another, CIC not involved.
     LyncOnly,
+    /// No media server may be used: what is left is direct, or Mediation where it is in the way.
+    WithoutMediaServer,
     /// No audio: the call reaches nobody.
     None,
 }
