@@ -1,4 +1,12 @@
 //! Telephone numbers in canonical form: the only form in which numbers are compared.
+//!
+//! ```text
+//! text --parse--> Dialled --DialPlan::canonical--> Number --form::write_uri--> text
+//! ```
+
+pub mod dialplan;
+pub mod form;
+pub mod parse;
 
 use std::fmt;
 
@@ -66,6 +74,22 @@ impl Digits {
     #[must_use]
     pub const fn starts_with(self, prefix: Self) -> bool {
         self.prefix(prefix.len()).0 == prefix.0
+    }
+
+    /// These digits and then the others; none if that is more than 15.
+    #[must_use]
+    pub const fn then(self, rest: Self) -> Option<Self> {
+        let len = self.len();
+        if rest.0 == 0 {
+            return Some(self);
+        }
+        if len + rest.len() > Self::LEN_MAX { None } else { Some(Self(self.0 | (rest.0 >> (4 * len)))) }
+    }
+
+    /// The digits without the first `n`; empty if there are no more.
+    #[must_use]
+    pub const fn skip(self, n: usize) -> Self {
+        if n >= 16 { Self(0) } else { Self(self.0 << (4 * n)) }
     }
 
     /// The digits as values 0 to 9.
