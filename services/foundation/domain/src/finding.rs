@@ -114,6 +114,42 @@ macro_rules! checks {
 }
 pub(crate) use checks;
 
+/// The most characters of any text in a document or record: enough for a host name (RFC 1035: 253).
+pub(crate) const TEXT_MAX: usize = 256;
+
+/// Walks every text of a value: control characters (CR, LF and NUL could forge a SIP header) and length.
+pub(crate) fn texts(
+    value: &serde_json::Value,
+    path: &str,
+    found: &mut Vec<Finding>,
+    control: &Check,
+    long: &Check,
+) {
+    match value {
+        serde_json::Value::String(text) => {
+            if let Some(c) = text.chars().find(|c| c.is_control()) {
+                found.push(control.at(path, format!("there is a {:?}", c)));
+            }
+            let length = text.chars().count();
+            if length > TEXT_MAX {
+                found.push(long.at(path, format!("{length} characters are more than {TEXT_MAX}")));
+            }
+        }
+        serde_json::Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                texts(item, &format!("{path}[{at}]"), found, control, long);
+            }
+        }
+        serde_json::Value::Object(fields) => {
+            for (name, field) in fields {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                texts(field, &path, found, control, long);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The name that was probably meant: the nearest by edits, if it is near enough.
 pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let enough = 1 + given.chars().count() / 4;

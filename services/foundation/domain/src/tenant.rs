@@ -13,9 +13,12 @@
 //! - site 0 is the cloud; every other site is a customer's premises;
 //! - reading it allocates nothing and clones at most an `Arc`.
 
+pub mod checks;
+mod compile;
 mod config;
 mod tables;
 
+pub use compile::{RESERVED, compile, compile_document};
 pub use config::{
     Address, Config, Features, Identity, Ingress, Limits, LyncSettings, Media, MediaSelection, Places, Site,
     SiteEmergency, SiteIx, Survivable, TollRule, Treatments, Trunk, TrunkIx,
@@ -32,3 +35,6 @@ pub struct Compiled {
     /// What works, but hardly as meant.
     pub warnings: Vec<Violation>,
 }
+
+#[cfg(test)]
+mod tests;
