@@ -6,6 +6,7 @@
 #![allow(
     missing_docs,
     clippy::all,
+    clippy::too_many_lines,
     unreachable_pub,
     reason = "generated from the definitions, which carry the words"
 )]
