@@ -10,6 +10,7 @@ use tandem_domain::document::directory::{
     CicAccount, LyncAccount, NumberAssignment, Phone, Station, User, Workgroup,
 };
 use tandem_domain::document::policy::Treatments;
+use tandem_domain::finding::{Finding, Severity};
 use tandem_domain::id::{Revision, SiteName, StationId, TenantName, UserId, WorkgroupId};
 use tandem_proto::station::v1 as pb;
 
@@ -19,7 +20,7 @@ use crate::limits::{
 };
 use crate::name::{self, Child, Name};
 use crate::terms;
-use crate::violation::{Reader, Violations};
+use crate::violation::{Reader, Violation, Violations};
 
 const RING: &str = "7 to 300 seconds";
 
@@ -295,6 +296,38 @@ pub fn number(assignment: &NumberAssignment) -> pb::NumberAssignment {
         treatments: treatments(&assignment.treatments),
     }
 }
+
+/// What a check found with an entry.
+#[must_use]
+pub fn finding(finding: &Finding) -> pb::Finding {
+    let severity = match finding.severity {
+        Severity::Error => pb::finding::Severity::Error,
+        Severity::Warning => pb::finding::Severity::Warning,
+    };
+    pb::Finding {
+        code: finding.code.into(),
+        severity: severity.into(),
+        field: finding.path.clone(),
+        message: finding.message.clone(),
+        fix: finding.fix.as_ref().into(),
+    }
+}
+
+/// What is wrong with an entry's message, as findings: for an import, which goes on after it.
+#[must_use]
+pub fn malformed(violations: &Violations) -> Vec<pb::Finding> {
+    let finding = |violation: &Violation| pb::Finding {
+        code: MALFORMED.into(),
+        severity: pb::finding::Severity::Error.into(),
+        field: violation.field.clone(),
+        message: violation.problem.as_ref().into(),
+        fix: violation.fix.as_ref().into(),
+    };
+    violations.iter().map(finding).collect()
+}
+
+/// The code of a finding that speaks of the message, not of what it means.
+pub const MALFORMED: &str = "entry.malformed";
 
 /// The etag of an entry that last changed at `revision`.
 #[must_use]

@@ -31,6 +31,9 @@ pub fn plan(plan: &Plan) -> pb::Plan {
         answer: answer(plan.answer).into(),
         wan_lost: wan_lost(plan.wan_lost).into(),
         rejected: plan.rejected.as_ref().map(rejection),
+        anchored_by: plan.anchored_at.as_ref().map_or("", |(by, _)| element(*by)).into(),
+        anchored_site: plan.anchored_at.as_ref().map(|(_, site)| site.to_string()).unwrap_or_default(),
+        srtp_mixed: plan.srtp_mixed,
     }
 }
 
@@ -45,21 +48,12 @@ pub fn explanation(decision: pb::Decision, whole: &Plan, trail: &Steps, text: St
     }
 }
 
-/// What an explanation takes for true.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Assumed {
-    /// The facts that it is explained with. `now_ms` and `attempts_alike` are the caller's to fill in.
-    pub facts: Facts,
-    /// Options 2 and 3: whether the edge is drawn where it can stand.
-    pub edge_in_path: bool,
-}
-
-/// Reads the assumptions of a request.
+/// Reads the assumptions of a request: facts whose `now_ms`, `silent` and `attempts_alike` are the handler's to fill in.
 ///
 /// # Errors
 /// What is wrong with them, with fields from the request (`assume.agent`).
-pub fn read_assumptions(message: Option<pb::Assumptions>) -> Result<Assumed, Violations> {
-    let Some(message) = message else { return Ok(Assumed::default()) };
+pub fn read_assumptions(message: Option<pb::Assumptions>) -> Result<Facts, Violations> {
+    let Some(message) = message else { return Ok(Facts::default()) };
     let mut reader = Reader::new();
     let facts = reader.inside("assume", |reader| {
         let agent = reader.some_name("agent", &message.agent, UserId::parse);
@@ -75,10 +69,11 @@ pub fn read_assumptions(message: Option<pb::Assumptions>) -> Result<Assumed, Vio
             cic_silent_seconds: (silent != 0).then_some(silent),
             wan_lost: message.wan_lost,
             premises_media_server_down: message.premises_media_server_down,
+            edge_in_path: message.edge_in_path,
             ..Facts::default()
         }
     });
-    reader.finish(Some(Assumed { facts, edge_in_path: message.edge_in_path }))
+    reader.finish(Some(facts))
 }
 
 /// Users whose plug-in is connected and whose Lync client is signed in on the same workstation.
@@ -180,6 +175,7 @@ const fn anchor(anchor: Anchor) -> &'static str {
         Anchor::QueueThenDirect => "MS (queue), then MS if recorded else direct",
         Anchor::QueueThenMed => "MS (queue), then MS if recorded else MED",
         Anchor::LyncOnly => "between Lync endpoints",
+        Anchor::WithoutMediaServer => "direct, or MED where it is in the way (no media server may be used)",
         Anchor::None => "",
     }
 }
@@ -263,6 +259,8 @@ mod tests {
                 conditional: true,
             }],
             anchor: Anchor::QueueThenMed,
+            anchored_at: Some((Element::Ms, SiteName::parse("cloud").unwrap())),
+            srtp_mixed: true,
             signalling_crossings: 1,
             media_crossings: (2, 3),
             mediation_sessions: 4,
@@ -292,12 +290,14 @@ mod tests {
         assert_eq!(message.features, ["recording if policy says so", "wrap-up"]);
         assert_eq!(message.wan_lost, "hunt*");
         assert_eq!(message.anchor, "MS (queue), then MS if recorded else MED");
+        assert_eq!((message.anchored_by.as_str(), message.anchored_site.as_str()), ("MS", "cloud"));
+        assert!(message.srtp_mixed);
         assert_eq!(message.rejected.unwrap().reason, "toll.refused");
     }
 
     #[test]
     fn assumptions_become_facts() {
-        let assumed = read_assumptions(Some(pb::Assumptions {
+        let facts = read_assumptions(Some(pb::Assumptions {
             agent: "jane".into(),
             cic_silent_seconds: 12,
             plug_ins: vec!["jane".into()],
@@ -306,11 +306,11 @@ mod tests {
             ..Default::default()
         }))
         .unwrap();
-        assert_eq!(assumed.facts.agent, UserId::parse("jane").ok());
-        assert_eq!(assumed.facts.cic_silent_seconds, Some(12));
-        assert!(assumed.facts.wan_lost && assumed.edge_in_path);
-        assert!(assumed.facts.endpoints[0].plug_in && assumed.facts.endpoints[0].lync_client);
-        assert_eq!(read_assumptions(None), Ok(Assumed::default()));
+        assert_eq!(facts.agent, UserId::parse("jane").ok());
+        assert_eq!(facts.cic_silent_seconds, Some(12));
+        assert!(facts.wan_lost && facts.edge_in_path);
+        assert!(facts.endpoints[0].plug_in && facts.endpoints[0].lync_client);
+        assert_eq!(read_assumptions(None), Ok(Facts::default()));
     }
 
     #[test]

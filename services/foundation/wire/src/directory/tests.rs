@@ -101,3 +101,20 @@ fn output_only_fields_are_ignored_on_the_way_in() {
     let sent = pb::User { etag: "1".into(), row: 3, revision: 7, ..jane() };
     assert_eq!(read_user(&acme(), sent), read_user(&acme(), jane()));
 }
+
+#[test]
+fn what_is_wrong_with_an_entry_can_be_told_as_findings() {
+    let violations = read_user(&acme(), pb::User { call_control: 0, ..jane() }).unwrap_err();
+    let findings = malformed(&violations);
+    assert_eq!((findings[0].code.as_str(), findings[0].field.as_str()), (MALFORMED, "call_control"));
+    assert_eq!(findings[0].severity(), pb::finding::Severity::Error);
+    let found = Finding {
+        code: "user.no_extension",
+        severity: Severity::Warning,
+        path: "cic.extension".into(),
+        message: "there is none".into(),
+        fix: "set it".into(),
+    };
+    assert_eq!(finding(&found).severity(), pb::finding::Severity::Warning);
+    assert_eq!(finding(&found).field, "cic.extension");
+}
