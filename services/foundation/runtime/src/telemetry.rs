@@ -110,7 +110,7 @@ impl Log {
 }
 
 /// Logs a panic. The message is a programmer's, written in the source; what it was about is in the span.
-fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+pub(crate) fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let payload = panic.payload();
     let message =
         payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));

@@ -170,7 +170,7 @@ impl Acceptor {
         if !in_process {
             builder.keep_alive_interval(self.limits.ping_every).keep_alive_timeout(self.limits.ping_timeout);
         }
-        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
         let age = self.chance.jitter(self.limits.age, 10);
         let told = tokio::select! {
             ended = connection.as_mut() => return closed(ended),
@@ -190,8 +190,9 @@ impl Acceptor {
             () = grace => tracing::debug!("connection outlived its age; closing"),
             () = self.life.drain.stopped() => {}
         }
+        // With the connection go the calls that are left on it; this waits for the last of them.
+        drop(connection);
         calls.close();
-        // Handlers whose connection has gone are dropped by hyper; this waits for the last of them.
         tokio::select! {
             () = calls.wait() => {}
             () = self.life.drain.stopped() => {}
