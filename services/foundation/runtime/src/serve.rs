@@ -57,7 +57,7 @@ pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What one server grants its connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Connections {
-    /// Open connections; further ones wait in the kernel's backlog.
+    /// Open connections; of further ones each listener accepts one, which waits, and the kernel keeps the rest.
     pub max: usize,
     /// Calls at once on one connection; further ones wait at the client.
     pub streams_max: u32,

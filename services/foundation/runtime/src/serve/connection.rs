@@ -84,9 +84,8 @@ impl Acceptor {
 
     async fn accept_tcp(&self, listener: TcpListener, tls: Option<Tls>) -> Infallible {
         loop {
-            let slot = self.slot().await;
             match listener.accept().await {
-                Ok((stream, remote)) => self.open(stream, remote, tls.clone(), slot),
+                Ok((stream, remote)) => self.open(stream, remote, tls.clone(), self.slot().await),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept; trying again");
@@ -100,23 +99,25 @@ impl Acceptor {
     pub(super) fn serve_pipe(&self, mut listener: PipeListener) {
         let (this, tasks) = (self.clone(), self.life.tasks.clone());
         tasks.spawn(self.name, async move {
-            loop {
-                let slot = this.slot().await;
-                let stream = tokio::select! {
-                    () = this.life.drain.draining() => return,
-                    stream = listener.0.recv() => stream,
-                };
-                // Every client is gone and no more can come.
-                let Some(stream) = stream else { return };
-                let connection = this.clone();
-                this.life.tasks.spawn("grpc connection", async move {
-                    connection.serve(stream, Peer::default(), slot).await;
-                });
+            let drain = this.life.drain.clone();
+            let accept = async {
+                // It ends when every client is gone and no more can come.
+                while let Some(stream) = listener.0.recv().await {
+                    let slot = this.slot().await;
+                    let connection = this.clone();
+                    this.life.tasks.spawn("grpc connection", async move {
+                        connection.serve(stream, Peer::default(), slot).await;
+                    });
+                }
+            };
+            tokio::select! {
+                () = drain.draining() => {}
+                () = accept => {}
             }
         });
     }
 
-    /// A place for one more connection. The semaphore is never closed, so there always comes one.
+    /// A place for a connection that was accepted; until there is one, nothing more is accepted. The semaphore is never closed, so there always comes one.
     async fn slot(&self) -> Option<OwnedSemaphorePermit> {
         self.open.clone().acquire_owned().await.ok()
     }
