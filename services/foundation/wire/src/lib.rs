@@ -16,6 +16,9 @@
 //! | [`directory`] | users, stations, workgroups, numbers: both ways |
 //! | [`feed`] | changes of records to chunks of the edge feed and back |
 //! | [`name`] | resource names |
+//! | [`page`] | page tokens |
+//! | [`status`] | refusals to `google.rpc.Status` |
+//! | [`caller`], [`authority`] | who calls, and what each RPC asks of them |
 //! | [`violation`], [`limits`] | what is wrong with a message, and how large it may be |
 //!
 //! Invariants:
@@ -27,13 +30,20 @@
 //! - no text that leaves names a tenant that the caller did not name, or holds a secret.
 
 pub mod attempt;
+pub mod authority;
+pub mod caller;
 pub mod decision;
 pub mod directory;
 pub mod feed;
 pub mod limits;
 pub mod name;
+pub mod page;
 pub mod plan;
+pub mod status;
 pub mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod violation;
+
+#[cfg(test)]
+mod totality;

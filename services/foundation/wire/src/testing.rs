@@ -25,6 +25,7 @@ use tandem_domain::id::{
 };
 use tandem_domain::ingress::Network;
 use tandem_domain::record::{Change, Claimed, IngressClaim, PolicyRecord, Record, TenantRecord, cell};
+use tandem_proto::routing::v1 as pb;
 
 mod policy;
 
@@ -95,6 +96,31 @@ pub fn treatments() -> BoxedStrategy<Treatments> {
             on_no_answer,
             no_answer_seconds,
             on_unreachable,
+        })
+        .boxed()
+}
+
+/// A call attempt as a client may send it: sometimes right.
+pub fn attempt() -> BoxedStrategy<pb::CallAttempt> {
+    let ingress = prop_oneof![
+        label().prop_map(pb::call_attempt::Ingress::Trunk),
+        printable(128).prop_map(pb::call_attempt::Ingress::User),
+    ];
+    let called = prop_oneof![canonical(), line(), Just(String::new())];
+    let hints = (any::<(bool, bool)>(), 0_u32..300, 0_i32..5, "[ -~]{0,20}");
+    let parties = (called, line(), of(line()), of(line()));
+    (of(ingress), parties, hints)
+        .prop_map(|(ingress, (called, caller, asserted, forwarded_by), hints)| pb::CallAttempt {
+            ingress,
+            called,
+            caller,
+            asserted: asserted.unwrap_or_default(),
+            private: hints.0.0,
+            replaces: hints.0.1,
+            forwarded_by: forwarded_by.unwrap_or_default(),
+            forwards: hints.1,
+            method: hints.2,
+            call_id: hints.3,
         })
         .boxed()
 }
