@@ -18,6 +18,7 @@
 //!
 //! "Domain rules N" in comments names a section of `docs/domain.md`.
 
+pub mod directory;
 pub mod document;
 pub mod finding;
 pub mod id;
