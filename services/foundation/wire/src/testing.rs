@@ -28,8 +28,10 @@ use tandem_domain::record::{Change, Claimed, IngressClaim, PolicyRecord, Record,
 use tandem_proto::routing::v1 as pb;
 
 mod policy;
+mod total;
 
 pub use policy::spec;
+pub use total::read_all;
 
 /// A name as Kubernetes allows it.
 pub fn label() -> impl Strategy<Value = String> {

@@ -10,6 +10,8 @@ use tonic_types::StatusExt;
 use super::*;
 use crate::caller::{Caller, DEV_SCOPES, Scopes, Table, Tenants};
 
+mod server;
+
 /// Every file of ours, and of what our servers serve beside.
 fn files() -> Vec<FileDescriptorProto> {
     let sets = [

@@ -1,0 +1,71 @@
+//! What a fuzzer calls.
+
+use std::fmt::Debug;
+
+use prost::Message;
+use tandem_domain::id::TenantName;
+use tandem_proto::{routing::v1 as routing, station::v1 as station};
+
+use crate::violation::Violations;
+use crate::{attempt, directory, feed, name, plan};
+
+/// Reads bytes as each message that we take. What can be read is written and read again, and must be the same.
+///
+/// # Panics
+/// When it is not the same, or when a conversion panics: both are faults.
+pub fn read_all(bytes: &[u8]) {
+    let tenant = TenantName::parse("acme").unwrap_or_else(|error| panic!("{error}"));
+    if let Ok(message) = routing::RouteCallRequest::decode(bytes) {
+        let _ = name::parent("parent", &message.parent);
+        let write = |read: &attempt::Attempt| attempt::message(&read.lend(), read.call_id());
+        if let Ok(read) = attempt::Attempt::read(message.attempt) {
+            let written = write(&read);
+            let again = attempt::Attempt::read(Some(written.clone()));
+            assert_eq!(again.as_ref().map(write).as_ref(), Ok(&written));
+        }
+    }
+    if let Ok(message) = routing::Assumptions::decode(bytes) {
+        let _ = plan::read_assumptions(Some(message));
+    }
+    if let Ok(message) = routing::Chunk::decode(bytes) {
+        same(feed::read(message), |read| match read {
+            feed::Read::Skipped => Ok(feed::Read::Skipped),
+            feed::Read::Changes(changes) => {
+                // Written, the changes of one chunk may need several.
+                let mut again = Vec::new();
+                for chunk in feed::chunks(changes) {
+                    match feed::read(chunk)? {
+                        feed::Read::Changes(these) => again.extend(these),
+                        feed::Read::Skipped => {}
+                    }
+                }
+                Ok(feed::Read::Changes(again))
+            }
+        });
+    }
+    if let Ok(message) = station::User::decode(bytes) {
+        same(directory::read_user(&tenant, message), |user| {
+            directory::read_user(&tenant, directory::user(&tenant, user))
+        });
+    }
+    if let Ok(message) = station::Station::decode(bytes) {
+        same(directory::read_station(&tenant, message), |station| {
+            directory::read_station(&tenant, directory::station(&tenant, station))
+        });
+    }
+    if let Ok(message) = station::Workgroup::decode(bytes) {
+        same(directory::read_workgroup(&tenant, message), |workgroup| {
+            directory::read_workgroup(&tenant, directory::workgroup(&tenant, workgroup))
+        });
+    }
+    if let Ok(message) = station::NumberAssignment::decode(bytes) {
+        same(directory::read_number(message), |number| directory::read_number(directory::number(number)));
+    }
+}
+
+fn same<T: PartialEq + Debug>(read: Result<T, Violations>, again: impl FnOnce(&T) -> Result<T, Violations>) {
+    if let Ok(value) = read {
+        let again = again(&value);
+        assert_eq!(again, Ok(value));
+    }
+}
