@@ -15,6 +15,7 @@
 //! | [`decision`], [`plan`] | answers to `routing.v1`: the next hop; the whole way and its reasons |
 //! | [`directory`] | users, stations, workgroups, numbers: both ways |
 //! | [`feed`] | changes of records to chunks of the edge feed and back |
+//! | [`request`] | what else requests say: filters, keys, headers, greetings |
 //! | [`name`] | resource names |
 //! | [`page`] | page tokens |
 //! | [`status`] | refusals to `google.rpc.Status` |
@@ -39,6 +40,7 @@ pub mod limits;
 pub mod name;
 pub mod page;
 pub mod plan;
+pub mod request;
 pub mod status;
 pub mod terms;
 #[cfg(any(test, feature = "testing"))]

@@ -75,5 +75,20 @@ pub const TOKEN_BYTES_MAX: usize = 4_096;
 /// A request id: a UUID's text.
 pub const REQUEST_ID_BYTES_MAX: usize = 36;
 
+/// An edge's id and version, as it says them of itself.
+pub const EDGE_BYTES_MAX: usize = 256;
+
+/// Tenants that an edge names, and may serve: all of a cell.
+pub const HELLO_TENANTS_MAX: usize = 10_000;
+
+/// Listeners of one edge.
+pub const LISTENERS_MAX: usize = 64;
+
+/// Why an edge could not take a chunk: some violations as text.
+pub const REJECTION_BYTES_MAX: usize = 4_096;
+
+/// Events of calls in one message: what an edge under full load has in a moment; it counts what it drops.
+pub const CALL_EVENTS_MAX: usize = 1_024;
+
 /// Violations that one refusal tells: enough to mend a record in one go, little enough for a trailer of 8 KiB.
 pub const VIOLATIONS_MAX: usize = 16;

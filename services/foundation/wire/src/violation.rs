@@ -1,7 +1,7 @@
 //! What is wrong with a message: which field, why, and what would be right.
 //!
-//! A [`Reader`] walks a message and collects; one reply tells everything that is wrong, up to
-//! [`VIOLATIONS_MAX`](crate::limits::VIOLATIONS_MAX). Nothing is allocated for a message that is right.
+//! A `Reader` walks a message and collects; one reply tells everything that is wrong, up to
+//! [`VIOLATIONS_MAX`]. Nothing is allocated for a message that is right.
 
 use std::borrow::Cow;
 use std::fmt;

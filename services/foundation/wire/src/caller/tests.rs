@@ -224,6 +224,27 @@ fn a_reload_changes_who_is_known_and_a_bad_file_changes_nothing() {
     assert!(knows("second"));
 }
 
+#[tokio::test]
+async fn a_saved_file_is_read_again_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("callers.yaml");
+    std::fs::write(&path, FILE.replace("DIGEST", &digest("open sesame"))).unwrap();
+    let (callers, life) = (callers(), tandem_runtime::drain::Life::new());
+    callers.follow(path.clone(), &life);
+    let knows = |token: &str| {
+        subject(&callers, &peer("192.0.2.1:5000"), &[("authorization", &format!("Bearer {token}"))]).is_some()
+    };
+    std::fs::write(&path, FILE.replace("DIGEST", &digest("second"))).unwrap();
+    let seen = async {
+        while !knows("second") {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), seen).await.unwrap();
+    assert!(!knows("open sesame"));
+    life.shutdown.leave();
+}
+
 #[test]
 fn a_digest_is_sha_256_in_hexadecimal() {
     // FIPS 180-4's example: SHA-256("abc").
