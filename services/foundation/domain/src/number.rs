@@ -1,12 +1,16 @@
 //! Telephone numbers in canonical form: the only form in which numbers are compared.
 //!
 //! ```text
-//! text --parse--> Dialled --DialPlan::canonical--> Number --form::write_uri--> text
+//! text --parse--> Dialled --canonical--> Number --form::write_uri--> text
 //! ```
 
-pub mod dialplan;
+pub mod canonical;
 pub mod form;
+pub mod index;
 pub mod parse;
+
+pub use canonical::{Numbering, Origin, canonical};
+pub use parse::{Dialled, Refusal, parse};
 
 use std::fmt;
 

@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::Number;
-use super::dialplan::Numbering;
 use super::parse::Dialled;
+use super::{Number, Numbering};
 use crate::document::terms::NumberForm;
 
 /// A number and how it was dialled, to be written to a peer.

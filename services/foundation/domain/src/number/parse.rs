@@ -2,7 +2,7 @@
 //! (RFC 3261 19.1.6), a service urn (RFC 5031), or plain dialled digits.
 //!
 //! Reading allocates nothing and is total: any text has a [`Dialled`] or a named [`Refusal`]. What was dialled is
-//! no number yet: the tenant's [`DialPlan`](super::dialplan::DialPlan) makes it one.
+//! no number yet: the tenant's dial plan makes it one ([`canonical`](super::canonical)).
 
 use super::{Digits, Number};
 
@@ -63,7 +63,7 @@ const NUMBER_TOO_LONG: Refusal =
 const DIALLED_TOO_LONG: Refusal =
     Refusal::TooLong { what: "what is dialled", max: DialString::LEN_MAX, unit: "digits" };
 
-/// 1 to 32 decimal digits as they were dialled, visual separators taken out.
+/// 1 to 24 decimal digits as they were dialled, visual separators taken out.
 ///
 /// Longer than a number, for an access code and an international prefix may come before 15 digits.
 #[derive(Clone, Copy)]
@@ -74,7 +74,7 @@ pub struct DialString {
 
 impl DialString {
     /// The most digits.
-    pub const LEN_MAX: usize = 32;
+    pub const LEN_MAX: usize = crate::tenant::DialRule::DIALLED_MAX;
 
     const EMPTY: Self = Self { digits: [0; Self::LEN_MAX], len: 0 };
 
