@@ -27,3 +27,4 @@ pub mod number;
 pub mod record;
 pub mod routing;
 pub mod tenant;
+pub mod view;

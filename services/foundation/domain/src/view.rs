@@ -1,0 +1,150 @@
+//! The facts: every tenant of a cell as the log has it, in memory.
+//!
+//! One type with one [`View::apply`], the same in every replica and every edge.
+//!
+//! ```text
+//! log ── Change ──> View::apply ──> View ── clone ──> a snapshot that never changes
+//!                                    │
+//!                                    ├─ tenant, by name or id ──> TenantView: config, users, numbers ...
+//!                                    └─ resolve: whose call is it ──> tenant and trunk
+//! ```
+//!
+//! Invariants:
+//! - applied changes equal a rebuild from the records that are left;
+//! - to clone a view is to copy a few pointers; a change costs what it touches, whatever the size of tenant or cell;
+//! - a [`TenantView`] reaches nothing of another tenant;
+//! - a name is at any time borne by one incarnation, which the tenant's own record names; what another
+//!   incarnation left is not reached, and what a dead one still sends is dropped.
+
+mod names;
+mod numbers;
+mod slots;
+mod tenant;
+
+use std::sync::Arc;
+
+use rpds::HashTrieSetSync;
+
+use crate::id::TenantId;
+use crate::number::index::Index;
+use crate::record::{Change, Kind, Record};
+use names::Of;
+use slots::Slots;
+pub use tenant::{Conflict, Entries, Entry, TenantView};
+
+/// Every tenant of a cell. See the module's text.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    tenants: Slots<TenantView>,
+    /// By the hash of the name: every incarnation.
+    names: Index,
+    /// Incarnations that were born and are no more: what comes late for them is dropped.
+    dead: HashTrieSetSync<TenantId>,
+}
+
+impl View {
+    /// A view of nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The tenant that bears a name now.
+    #[must_use]
+    pub fn tenant(&self, name: &str) -> Option<&Arc<TenantView>> {
+        self.slots_of(name).find_map(|s| self.tenants.get(s).filter(|t| t.born && t.id.name.as_str() == name))
+    }
+
+    /// A tenant by name and incarnation, if that is the one that bears the name now.
+    #[must_use]
+    pub fn tenant_by_id(&self, id: &TenantId) -> Option<&Arc<TenantView>> {
+        self.tenant(id.name.as_str()).filter(|t| t.id == *id)
+    }
+
+    /// Every tenant that bears its name now, in no order that means anything.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<TenantView>> {
+        self.tenants.iter().map(|(_, t)| t).filter(|t| t.born)
+    }
+
+    /// Makes a view of records, as [`View::apply`] one by one would.
+    #[must_use]
+    pub fn build<'c>(changes: impl IntoIterator<Item = &'c Change>) -> Self {
+        let mut view = Self::default();
+        for change in changes {
+            view.apply(change);
+        }
+        view
+    }
+
+    /// Applies one change of the log. Changes of one shard come in order; records of different shards in any.
+    pub fn apply(&mut self, change: &Change) {
+        match change.kind {
+            Kind::Tenant => self.set_tenant(change),
+            Kind::IngressClaim | Kind::Process => {}
+            Kind::Policy | Kind::User | Kind::Station | Kind::Workgroup | Kind::Number => {
+                self.apply_to_tenant(change);
+            }
+        }
+    }
+
+    fn slots_of(&self, name: &str) -> impl Iterator<Item = u32> + use<> {
+        self.names.get(names::hash(Of::Tenant, &[name])).into_iter()
+    }
+
+    fn slot(&self, id: &TenantId) -> Option<u32> {
+        self.slots_of(id.name.as_str()).find(|s| self.tenants.get(*s).is_some_and(|t| t.id == *id))
+    }
+
+    fn slot_or_new(&mut self, id: &TenantId) -> u32 {
+        self.slot(id).unwrap_or_else(|| {
+            let slot = self.tenants.insert(Arc::new(TenantView::new(id.clone())));
+            self.names.insert(names::hash(Of::Tenant, &[id.name.as_str()]), slot);
+            slot
+        })
+    }
+
+    fn drop_tenant(&mut self, slot: u32) {
+        let Some(tenant) = self.tenants.get(slot) else { return };
+        self.names.remove(names::hash(Of::Tenant, &[tenant.id.name.as_str()]), slot);
+        self.tenants.remove(slot);
+    }
+
+    fn set_tenant(&mut self, change: &Change) {
+        let record = match &change.record {
+            Some(Record::Tenant(record)) => Some(record),
+            _ => None,
+        };
+        let name = record.map_or(change.key.as_str(), |r| r.tenant.name.as_str());
+        // Whoever bore the name before bears it no more.
+        let slots: Vec<u32> = self.slots_of(name).collect();
+        for slot in slots {
+            let Some(tenant) = self.tenants.get(slot) else { continue };
+            let stays = record.is_some_and(|r| r.tenant == tenant.id);
+            if tenant.born && tenant.id.name.as_str() == name && !stays {
+                self.dead.insert_mut(tenant.id.clone());
+                self.drop_tenant(slot);
+            }
+        }
+        if let Some(record) = record {
+            let slot = self.slot_or_new(&record.tenant);
+            self.dead.remove_mut(&record.tenant);
+            if let Some(tenant) = self.tenants.get_mut(slot) {
+                tenant.born = true;
+                tenant.deleting = record.deleting;
+            }
+        }
+    }
+
+    fn apply_to_tenant(&mut self, change: &Change) {
+        let slot = match self.slot(&change.tenant) {
+            Some(slot) => slot,
+            None if change.record.is_none() || self.dead.contains(&change.tenant) => return,
+            None => self.slot_or_new(&change.tenant),
+        };
+        let Some(tenant) = self.tenants.get_mut(slot) else { return };
+        tenant.apply(change);
+        if !tenant.born && tenant.is_empty() {
+            self.drop_tenant(slot);
+        }
+    }
+}

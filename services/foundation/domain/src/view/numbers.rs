@@ -1,0 +1,149 @@
+//! From a number in canonical form to the records that name it.
+
+use smallvec::SmallVec;
+
+use crate::number::Number;
+use crate::number::index::Index;
+
+/// Why a record stands at a number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Role {
+    Assignment = 0,
+    Extension = 1,
+    Workgroup = 2,
+    Station = 3,
+    LineUri = 4,
+}
+
+impl Role {
+    const BITS: u32 = 3;
+
+    pub(super) fn with(self, slot: u32) -> u32 {
+        slot << Self::BITS | self as u32
+    }
+
+    /// The slot and role of a value.
+    pub(super) fn split(value: u32) -> (u32, Self) {
+        let role = match value & 7 {
+            0 => Self::Assignment,
+            1 => Self::Extension,
+            2 => Self::Workgroup,
+            3 => Self::Station,
+            _ => Self::LineUri,
+        };
+        (value >> Self::BITS, role)
+    }
+}
+
+/// An index for each kind of number, so that keys stay digits alone and pack well.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NumberMap {
+    local: Index,
+    global: Index,
+    /// Global numbers with an extension, by a hash of both: the caller compares.
+    extended: Index,
+}
+
+/// Pairs for a [`NumberMap`] that is built at once.
+#[derive(Default)]
+pub(super) struct NumberPairs {
+    local: Vec<(u64, u32)>,
+    global: Vec<(u64, u32)>,
+    extended: Vec<(u64, u32)>,
+}
+
+impl NumberPairs {
+    pub(super) fn push(&mut self, number: Number, value: u32) {
+        let (into, key) = match kind(number) {
+            Kind::Local => (&mut self.local, number.digits().packed()),
+            Kind::Global => (&mut self.global, number.digits().packed()),
+            Kind::Extended => (&mut self.extended, extended(number)),
+        };
+        into.push((key, value));
+    }
+
+    pub(super) fn build(self) -> NumberMap {
+        NumberMap {
+            local: Index::build(self.local),
+            global: Index::build(self.global),
+            extended: Index::build(self.extended),
+        }
+    }
+}
+
+enum Kind {
+    Local,
+    Global,
+    Extended,
+}
+
+fn kind(number: Number) -> Kind {
+    match (number.is_global(), number.ext().is_empty()) {
+        (false, _) => Kind::Local,
+        (true, true) => Kind::Global,
+        (true, false) => Kind::Extended,
+    }
+}
+
+fn extended(number: Number) -> u64 {
+    // Odd multipliers mix both; the caller compares, so that a collision costs time alone.
+    number.digits().packed().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ number.ext().packed().rotate_right(32).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
+
+impl NumberMap {
+    fn place(&mut self, number: Number) -> (&mut Index, u64) {
+        match kind(number) {
+            Kind::Local => (&mut self.local, number.digits().packed()),
+            Kind::Global => (&mut self.global, number.digits().packed()),
+            Kind::Extended => (&mut self.extended, extended(number)),
+        }
+    }
+
+    pub(super) fn insert(&mut self, number: Number, value: u32) {
+        let (index, key) = self.place(number);
+        index.insert(key, value);
+    }
+
+    pub(super) fn remove(&mut self, number: Number, value: u32) {
+        let (index, key) = self.place(number);
+        index.remove(key, value);
+    }
+
+    /// The values of a number; of one with an extension perhaps those of others too.
+    pub(super) fn get(&self, number: Number) -> SmallVec<[u32; 4]> {
+        match kind(number) {
+            Kind::Local => self.local.get(number.digits().packed()),
+            Kind::Global => self.global.get(number.digits().packed()),
+            Kind::Extended => self.extended.get(extended(number)),
+        }
+    }
+
+    /// How many pairs.
+    pub(super) fn len(&self) -> usize {
+        self.local.len() + self.global.len() + self.extended.len()
+    }
+
+    /// The values of each key that has more than one, in runs.
+    pub(super) fn shared(&self) -> Vec<SmallVec<[u32; 4]>> {
+        let mut runs: Vec<SmallVec<[u32; 4]>> = Vec::new();
+        for index in [&self.local, &self.global, &self.extended] {
+            let mut last: Option<(u64, u32)> = None;
+            let mut open = false;
+            for (key, value) in index.pairs() {
+                match last {
+                    Some((k, _)) if k == key && open => {
+                        runs.last_mut().into_iter().for_each(|r| r.push(value))
+                    }
+                    Some((k, v)) if k == key => {
+                        runs.push(SmallVec::from_slice(&[v, value]));
+                        open = true;
+                    }
+                    _ => open = false,
+                }
+                last = Some((key, value));
+            }
+        }
+        runs
+    }
+}
