@@ -7,7 +7,7 @@ use tandem_domain::id::TenantName;
 use tandem_proto::{routing::v1 as routing, station::v1 as station};
 
 use crate::violation::Violations;
-use crate::{attempt, directory, feed, name, plan};
+use crate::{attempt, directory, feed, name, plan, request};
 
 /// Reads bytes as each message that we take. What can be read is written and read again, and must be the same.
 ///
@@ -60,6 +60,32 @@ pub fn read_all(bytes: &[u8]) {
     }
     if let Ok(message) = station::NumberAssignment::decode(bytes) {
         same(directory::read_number(message), |number| directory::read_number(directory::number(number)));
+    }
+    read_requests(&tenant, bytes);
+}
+
+/// Requests that are read and never written.
+fn read_requests(tenant: &TenantName, bytes: &[u8]) {
+    use routing::follow_request::Message as Follow;
+    if let Ok(message) = station::ImportDirectoryRequest::decode(bytes) {
+        if let Some(station::import_directory_request::Item::Delete(name)) = &message.item {
+            let _ = request::read_delete(tenant, name);
+        }
+        let _ = request::read_import_header(message.item);
+    }
+    if let Ok(message) = station::ResolveUserRequest::decode(bytes) {
+        let _ = request::read_resolve_key(message.key);
+    }
+    if let Ok(message) = routing::ListDecisionsRequest::decode(bytes) {
+        let _ = request::DecisionFilter::read(&message).map(|filter| filter.parts());
+    }
+    if let Ok(message) = routing::FollowRequest::decode(bytes) {
+        match message.message {
+            Some(Follow::Hello(hello)) => drop(request::read_hello(hello)),
+            Some(Follow::Acknowledgement(ack)) => drop(request::check_acknowledgement(&ack)),
+            Some(Follow::Calls(calls)) => drop(request::check_call_events(&calls)),
+            None => {}
+        }
     }
 }
 
