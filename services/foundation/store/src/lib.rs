@@ -1,1 +1,34 @@
-//! Remembers: the log-backed store and its embedded backend.
+//! Remembers. A log-backed store: what is written is a change in a shard's log, and everybody who follows the
+//! log sees every change in order.
+//!
+//! ```text
+//!  commit(tenant, preconditions, writes) ──> Committed(revision) | Refused(which) | Indeterminate(why)
+//!        │ one transaction, synced
+//!        v
+//!  records (now)  +  log of the shard ──follow──> snapshot, then every change; or Resync
+//! ```
+//!
+//! What is promised, and tested by these names:
+//! - a commit is atomic: all of its writes or none, also after a crash;
+//! - an acknowledged commit is never lost while the disk keeps what it said it synced;
+//! - revisions of a shard grow; an entry's changes come together, in order, once;
+//! - a retry with the same commit id finds its own earlier success;
+//! - at most one holder of a claim whose token is accepted: a stale token is refused;
+//! - expiry is a write: what expired is seen as a change by everybody who follows;
+//! - deadlines are in shard time, which never runs backwards and never jumps ahead by more than 2 s a step;
+//! - a follower whose last entry is no longer there is told `Resync`, and never misses a change silently.
+//!
+//! One backend today: [`embedded`], one process, durable on disk. The contract is [`Backend`]; a second one is one
+//! more line in the conformance suite. Values are bytes at that level; [`codec`] turns records into them.
+
+pub mod backend;
+pub mod codec;
+pub mod embedded;
+pub mod follow;
+pub mod store;
+pub mod types;
+
+pub use backend::Backend;
+pub use follow::{Followed, Follower};
+pub use store::{Found, Store, claim, delete, put};
+pub use types::*;

@@ -1,0 +1,179 @@
+//! Following every shard of a cell: a snapshot of each, then every change in order.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use crate::backend::Backend;
+use crate::types::{Cause, Entry, Error, Listing, Position, Pulled, SHARDS, Shard};
+
+/// How long a follower waits for a hint before it looks for itself: hints may be lost.
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How many entries one pull brings at most: bounds a step's memory.
+const PULL_MAX: usize = 256;
+
+/// What a follower learns, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Followed {
+    /// Everything that a shard holds at one moment; what was known of it before is void.
+    Listed(Shard, Listing),
+    /// Entries of one shard that belong together: to be shown at once.
+    Entries(Shard, Vec<Entry>),
+    /// The shard must be listed anew, and why; its listing follows.
+    Resync(Shard, Cause),
+    /// Every shard was listed once: what was shown up to here is the whole cell.
+    Synchronised,
+}
+
+/// Where a follower stands in one shard.
+#[derive(Debug, Default)]
+struct Place {
+    listed: bool,
+    position: Option<Position>,
+    /// Entries whose change is not complete yet.
+    held: Vec<Entry>,
+}
+
+/// Follows every shard of a cell. Dropping it stops it; it holds nothing in the store.
+pub struct Follower {
+    backend: Arc<dyn Backend>,
+    hints: broadcast::Receiver<Shard>,
+    places: Vec<Place>,
+    to_list: VecDeque<Shard>,
+    to_pull: BTreeSet<Shard>,
+    synchronised: bool,
+    hints_closed: bool,
+}
+
+impl std::fmt::Debug for Follower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Follower({} to list)", self.to_list.len())
+    }
+}
+
+impl Follower {
+    /// A follower that has seen nothing yet.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>) -> Self {
+        // Hints are taken before the listing, so that none in between is lost.
+        let hints = backend.hints();
+        let places = (0..SHARDS).map(|_| Place::default()).collect();
+        let to_list = Shard::all().collect();
+        Self {
+            backend,
+            hints,
+            places,
+            to_list,
+            to_pull: BTreeSet::new(),
+            synchronised: false,
+            hints_closed: false,
+        }
+    }
+
+    /// What comes next; waits for it. Cancel safe: what was not answered is asked again.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while the store cannot be read: ask again, nothing is missed.
+    pub async fn next(&mut self) -> Result<Followed, Error> {
+        loop {
+            if let Some(shard) = self.to_list.front().copied() {
+                let listing = self.backend.list(shard).await?;
+                self.to_list.pop_front();
+                let place = &mut self.places[usize::from(shard.0)];
+                *place = Place { listed: true, position: listing.position, held: Vec::new() };
+                return Ok(Followed::Listed(shard, listing));
+            }
+            if !self.synchronised {
+                self.synchronised = true;
+                return Ok(Followed::Synchronised);
+            }
+            if let Some(shard) = self.to_pull.first().copied() {
+                if let Some(followed) = self.pull(shard).await? {
+                    return Ok(followed);
+                }
+                continue;
+            }
+            self.wait().await?;
+        }
+    }
+
+    /// One pull; none: there was nothing new.
+    async fn pull(&mut self, shard: Shard) -> Result<Option<Followed>, Error> {
+        let after = self.places[usize::from(shard.0)].position;
+        let pulled = self.backend.pull(shard, after, PULL_MAX).await?;
+        let place = &mut self.places[usize::from(shard.0)];
+        match pulled {
+            Pulled::Resync(cause) => {
+                place.listed = false;
+                place.held.clear();
+                self.to_pull.remove(&shard);
+                self.to_list.push_back(shard);
+                Ok(Some(Followed::Resync(shard, cause)))
+            }
+            Pulled::Entries(entries) => {
+                let Some(last) = entries.last() else {
+                    self.to_pull.remove(&shard);
+                    return Ok(None);
+                };
+                place.position = Some(Position { revision: last.revision, commit: last.commit });
+                if entries.len() < PULL_MAX {
+                    self.to_pull.remove(&shard);
+                }
+                place.held.extend(entries);
+                let whole = place.held.iter().rposition(|e| !e.more).map_or(0, |at| at + 1);
+                let ready: Vec<Entry> = place.held.drain(..whole).collect();
+                Ok((!ready.is_empty()).then_some(Followed::Entries(shard, ready)))
+            }
+        }
+    }
+
+    /// Waits for a hint, or looks for itself.
+    async fn wait(&mut self) -> Result<(), Error> {
+        let hint =
+            async { if self.hints_closed { std::future::pending().await } else { self.hints.recv().await } };
+        match tokio::time::timeout(LOOK_EVERY, hint).await {
+            Ok(Ok(shard)) => {
+                self.to_pull.insert(shard);
+                self.drain_hints().await
+            }
+            Ok(Err(RecvError::Closed)) => {
+                self.hints_closed = true;
+                Ok(())
+            }
+            Ok(Err(RecvError::Lagged(_))) | Err(_) => self.look().await,
+        }
+    }
+
+    async fn drain_hints(&mut self) -> Result<(), Error> {
+        loop {
+            match self.hints.try_recv() {
+                Ok(shard) => {
+                    self.to_pull.insert(shard);
+                }
+                Err(TryRecvError::Lagged(_)) => return self.look().await,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return Ok(()),
+            }
+        }
+    }
+
+    /// Asks where every shard is, and pulls those that are elsewhere than this follower: also those that lost
+    /// what it saw.
+    async fn look(&mut self) -> Result<(), Error> {
+        let positions = self.backend.positions().await?;
+        let mut now: Vec<Option<Position>> = vec![None; usize::from(SHARDS)];
+        for (shard, position) in positions {
+            if let Some(place) = now.get_mut(usize::from(shard.0)) {
+                *place = Some(position);
+            }
+        }
+        for (shard, now) in Shard::all().zip(now) {
+            if self.places[usize::from(shard.0)].position != now {
+                self.to_pull.insert(shard);
+            }
+        }
+        Ok(())
+    }
+}

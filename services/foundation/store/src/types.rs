@@ -1,0 +1,304 @@
+//! The words of the contract.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_domain::id::{Revision, TenantId};
+
+/// Shards of a cell, recorded at its birth, immutable.
+pub const SHARDS: u16 = 256;
+/// The most writes of one commit; larger changes are staged.
+pub const WRITES_MAX: usize = 512;
+/// The most bytes of one commit: keys and values.
+pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+/// The most bytes of a record's key.
+pub const KEY_BYTES_MAX: usize = 512;
+/// How far shard time moves in one step at most, so that an outage or a clock's jump freezes deadlines.
+pub const STEP_MAX: Duration = Duration::from_secs(2);
+/// How much of the log is kept, in shard time.
+pub const LOG_AGE: Duration = Duration::from_secs(15 * 60);
+/// How much of the log is kept, in bytes a shard.
+pub const LOG_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// The most records that one step of a sweep expires.
+pub const SWEEP_MAX: usize = 128;
+
+/// A shard of the cell: 0 to 255. The reserved tenant `_cell` lies in one as any other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Shard(pub u16);
+
+impl Shard {
+    /// Where a tenant lies: by the 64-bit FNV-1a hash of its name and incarnation. This is stored state: it
+    /// never changes.
+    #[must_use]
+    pub fn of(tenant: &TenantId) -> Self {
+        let bytes = tenant.name.as_str().bytes().chain([0]).chain(tenant.incarnation.0.to_be_bytes());
+        let hash =
+            bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        // The low bits of FNV-1a mix less than the high ones: fold them.
+        Self(((hash ^ (hash >> 32)) % u64::from(SHARDS)) as u16)
+    }
+
+    /// Every shard.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..SHARDS).map(Self)
+    }
+}
+
+/// A caller's own name for a commit, from chance: a retry with the same one finds what the first did.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CommitId(pub u128);
+
+/// A record's place: its tenant, its kind and its key within the kind.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    /// The kind's number; see [`tandem_domain::record::Kind`].
+    pub kind: u8,
+    /// At most [`KEY_BYTES_MAX`] bytes.
+    pub key: Arc<str>,
+}
+
+impl Key {
+    /// A key.
+    #[must_use]
+    pub fn new(kind: u8, key: &str) -> Self {
+        Self { kind, key: key.into() }
+    }
+}
+
+/// A session: a connected owner with one deadline. What hangs on it ends with it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionId(pub u128);
+
+/// What must be so for a commit to happen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Precondition {
+    /// There is no such record.
+    Absent(Key),
+    /// The record is there, written at this revision.
+    VersionIs(Key, Revision),
+    /// The record is there, was claimed at this revision (its fencing token), and has not expired.
+    TokenIs(Key, Revision),
+    /// The claim of another tenant's record is held: the fence of writers that serve the whole cell. It is
+    /// checked in the transaction of the commit where the backend can, which the embedded one can.
+    FenceIs(Fence),
+    /// The session lives.
+    SessionLives(SessionId),
+}
+
+/// A claim that fences a writer: which record of `_cell`, and the token that its holder was given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fence {
+    /// The claimed record.
+    pub key: Key,
+    /// The revision of the claim.
+    pub token: Revision,
+}
+
+/// One write of a commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Write {
+    /// Which record.
+    pub key: Key,
+    /// What becomes of it.
+    pub what: What,
+}
+
+/// What becomes of a record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum What {
+    /// It has this value, for good.
+    Put(Arc<[u8]>),
+    /// It is claimed: it has this value, its token is this commit's revision, and it ends as `until` says.
+    Claim(Arc<[u8]>, Until),
+    /// It keeps its token and has this value; used by a claim's holder, with `TokenIs`.
+    Update(Arc<[u8]>),
+    /// It is no more.
+    Delete,
+}
+
+/// How long a claim lasts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Until {
+    /// This long in shard time from the commit on.
+    After(Duration),
+    /// As long as the session.
+    Session(SessionId),
+}
+
+/// How durable a commit must be before it is acknowledged. The embedded backend syncs every commit, so that
+/// both mean the same there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Durability {
+    /// On one node.
+    Local,
+    /// On more than one node, where the store has them.
+    Replicated,
+}
+
+/// What is asked of the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Commit {
+    /// Whose records.
+    pub tenant: TenantId,
+    /// From chance; the same for a retry.
+    pub id: CommitId,
+    /// All must hold.
+    pub preconditions: Vec<Precondition>,
+    /// At most [`WRITES_MAX`], each key once.
+    pub writes: Vec<Write>,
+    /// Before it is acknowledged.
+    pub durability: Durability,
+    /// The trace that caused it (W3C traceparent), carried in the log.
+    pub trace: Option<Arc<str>>,
+}
+
+/// What became of a commit. Never a guess.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It happened, at this revision. A retry that found its own earlier success has that one's.
+    Committed(Revision),
+    /// It did not happen, and nothing of it did: this precondition does not hold.
+    Refused(Refusal),
+    /// It may have happened: ask again with the same id.
+    Indeterminate(String),
+}
+
+/// A precondition that does not hold, and what was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// Which of the commit's preconditions, from 0.
+    pub precondition: usize,
+    /// What was found in its place: the version of the record, if there is one.
+    pub found: Option<Revision>,
+}
+
+/// Why the store did not do what was asked.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is over a limit, or contradicts itself; the same request is never taken.
+    #[error("{what}: {fix}")]
+    Invalid {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        fix: String,
+    },
+    /// The store cannot be written or read now; the same request may be taken later.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The store is closed: this process is leaving.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether the same request may be taken later.
+    #[must_use]
+    pub const fn retryable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// A record as it is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub key: Key,
+    /// What it is.
+    pub value: Arc<[u8]>,
+    /// When it was last written: its version.
+    pub version: Revision,
+    /// Which commit wrote it.
+    pub commit: CommitId,
+    /// When it was claimed: its fencing token, if it is a claim.
+    pub token: Option<Revision>,
+    /// Shard time of the write, in microseconds since 1970.
+    pub at: u64,
+}
+
+/// One record's change in an entry of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Changed {
+    /// Which record.
+    pub key: Key,
+    /// What it is from now on; none: it is no more.
+    pub value: Option<Arc<[u8]>>,
+    /// Its fencing token, if it is a claim.
+    pub token: Option<Revision>,
+}
+
+/// An entry of a shard's log: one commit, or one step of expiry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Whose records.
+    pub tenant: TenantId,
+    /// Its place.
+    pub revision: Revision,
+    /// Which commit.
+    pub commit: CommitId,
+    /// Shard time in microseconds since 1970.
+    pub at: u64,
+    /// The trace that caused it.
+    pub trace: Option<Arc<str>>,
+    /// What changed, in the order of the writes.
+    pub changes: Arc<[Changed]>,
+    /// The next entry belongs to the same change: readers show neither before they have the last.
+    pub more: bool,
+}
+
+/// Where a follower stands in a shard: the last entry that it applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// Its revision.
+    pub revision: Revision,
+    /// Its commit: another commit at the same revision is another history.
+    pub commit: CommitId,
+}
+
+/// What a pull from a shard's log brings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Pulled {
+    /// Entries after the position, in order, at most as many as asked; none: nothing new.
+    Entries(Vec<Entry>),
+    /// The position is not in the log: list anew.
+    Resync(Cause),
+}
+
+/// Why a follower must list anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Cause {
+    /// The log was cut past the position.
+    Compacted,
+    /// The store has another history than the follower saw: an older copy restored, or a failover.
+    Diverged,
+}
+
+/// A listing of a shard: every record at one moment, and where to follow from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listing {
+    /// Every record, in the order of tenant, kind and key.
+    pub records: Vec<Stored>,
+    /// Where to follow from; none: the shard was never written.
+    pub position: Option<Position>,
+    /// Shard time of the listing.
+    pub at: u64,
+}
+
+/// What a store is and holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Which backend, in words.
+    pub backend: String,
+    /// The cell's id, given at its birth.
+    pub cell: u128,
+    /// Records in all.
+    pub records: u64,
+    /// Entries in all logs.
+    pub log_entries: u64,
+    /// Bytes in all logs.
+    pub log_bytes: u64,
+    /// Bytes on disk; 0 in memory.
+    pub disk_bytes: u64,
+}
