@@ -132,8 +132,8 @@ impl Config {
 
     /// The first toll rule that fits a call to the PSTN, with its place in the document.
     ///
-    /// `from` is the role of the ingress trunk; none: from a user's own phone. A rule that names roles or sites
-    /// never fits a call whose role or site is not known.
+    /// `from` is the role of the ingress trunk; none: from a user's own phone, of which rules for CIC or Lync speak
+    /// too. A rule that names sites never fits a caller whose site is not known.
     #[must_use]
     pub fn toll_rule(
         &self,
@@ -369,7 +369,8 @@ impl TollRule {
     /// Whether the rule speaks of such a call. `trunks` is no condition: it narrows what an allowed call may use.
     #[must_use]
     pub fn fits(&self, from: Option<TrunkRole>, site: Option<SiteIx>, called: Number) -> bool {
-        (self.from.is_empty() || from.is_some_and(|r| self.from.has(r)))
+        let own_phone = self.from.has(TrunkRole::Cic) || self.from.has(TrunkRole::Lync);
+        (self.from.is_empty() || from.map_or(own_phone, |r| self.from.has(r)))
             && (self.sites.is_empty() || site.is_some_and(|s| self.sites.has(s)))
             && (self.called.is_empty() || self.called.iter().any(|p| p.fits(called)))
     }

@@ -319,7 +319,7 @@ fn toll_rules_are_read_in_order() {
         (Some(TrunkRole::Cic), berlin, "+49900123", Some(0)),
         (Some(TrunkRole::Gateway), berlin, "+4989", None),
         (Some(TrunkRole::Cic), None, "+4989", None),
-        (None, berlin, "+4989", None),
+        (None, berlin, "+4989", Some(1)),
         (Some(TrunkRole::Cic), berlin, "3456", None),
     ] {
         let found = config.toll_rule(from, site, number(called));

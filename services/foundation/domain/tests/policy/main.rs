@@ -4,7 +4,9 @@
 
 mod checks;
 mod endpoints;
+mod examples;
 mod golden;
+mod schema;
 
 use tandem_domain::document::directory::DirectoryDocument;
 use tandem_domain::document::policy::TenantDocument;
