@@ -17,6 +17,7 @@ pub mod checks;
 mod compile;
 mod config;
 mod tables;
+pub mod topology;
 
 pub use compile::{RESERVED, compile, compile_document};
 pub use config::{
@@ -24,6 +25,8 @@ pub use config::{
     SiteEmergency, SiteIx, Survivable, TollRule, Treatments, Trunk, TrunkIx,
 };
 pub use tables::{DialPlan, DialRule, ExplicitRoute, Prefix, Range, Ranges, RoleSet, Routes, SiteSet};
+
+pub use topology::{Topology, topology};
 
 pub use crate::finding::Finding as Violation;
 

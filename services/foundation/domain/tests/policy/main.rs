@@ -7,6 +7,7 @@ mod endpoints;
 mod examples;
 mod golden;
 mod schema;
+mod topology;
 
 use tandem_domain::document::directory::DirectoryDocument;
 use tandem_domain::document::policy::TenantDocument;
