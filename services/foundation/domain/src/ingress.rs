@@ -1,8 +1,67 @@
 //! Whose call it is: networks and claims.
+//!
+//! A tenant claims, for itself alone, how its peers are known; the writer of claims refuses what overlaps
+//! ([`Claimed::overlaps`](crate::record::Claimed::overlaps)). An edge asks [`View::resolve`](crate::view::View::resolve).
+//!
+//! Order (RFC 5922 names first): a verified name of the client's certificate, else the source address at the
+//! listener, else the domain of the Request-URI. From, P-Asserted-Identity and the like never select a tenant. What
+//! nobody claimed is nobody's: there is no default.
+
+mod claims;
+pub(crate) mod resolver;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
+
+pub use claims::{called_digits, claims};
+
+use crate::number::Digits;
+use crate::tenant::{Ingress, TrunkIx};
+use crate::view::TenantView;
+
+/// How a call arrived, as far as that tells whose it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// The listener that took it.
+    pub listener: &'a str,
+    /// The address that it came from.
+    pub source: IpAddr,
+    /// The names of the client's certificate that were verified: URI names, then DNS names, never the common name.
+    pub certificate_names: &'a [&'a str],
+    /// The domain of the Request-URI.
+    pub domain: Option<&'a str>,
+    /// The digits that are called, without plus ([`Dialled::digits`](crate::number::Dialled::digits)).
+    pub called: Option<Digits>,
+}
+
+/// Whose call it is. Never two tenants'.
+#[derive(Clone, Copy, Debug)]
+pub enum Resolution<'v> {
+    /// A tenant's, by one of its trunks.
+    Tenant(&'v Arc<TenantView>, TrunkIx),
+    /// It is bound to one tenant and asks for another's domain: refused, and worth an audit.
+    ForeignDomain,
+    /// Nobody's.
+    Unknown,
+}
+
+impl Ingress {
+    /// Whether a call meets everything that the entry names.
+    #[must_use]
+    pub fn fits(&self, call: &Arrival<'_>) -> bool {
+        let called = |d: Digits| self.called.iter().any(|p| d.starts_with(p.digits));
+        self.listener.as_ref().is_none_or(|l| l.as_str() == call.listener)
+            && self.source.is_none_or(|n| n.contains(call.source.to_canonical()))
+            && self
+                .certificate
+                .as_ref()
+                .is_none_or(|c| call.certificate_names.iter().any(|n| n.eq_ignore_ascii_case(c)))
+            && self.domain.as_ref().is_none_or(|d| call.domain.is_some_and(|c| c.eq_ignore_ascii_case(d)))
+            && (self.called.is_empty() || call.called.is_some_and(called))
+    }
+}
 
 /// An IP network: an address and how many of its leading bits count. The other bits are zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

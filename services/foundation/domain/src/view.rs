@@ -16,9 +16,9 @@
 //! - a name is at any time borne by one incarnation, which the tenant's own record names; what another
 //!   incarnation left is not reached, and what a dead one still sends is dropped.
 
-mod names;
+pub(crate) mod names;
 mod numbers;
-mod slots;
+pub(crate) mod slots;
 mod tenant;
 
 use std::sync::Arc;
@@ -26,8 +26,11 @@ use std::sync::Arc;
 use rpds::HashTrieSetSync;
 
 use crate::id::TenantId;
+use crate::ingress::resolver::Resolver;
+use crate::ingress::{Arrival, Resolution};
 use crate::number::index::Index;
 use crate::record::{Change, Kind, Record};
+use crate::tenant::TrunkIx;
 use names::Of;
 use slots::Slots;
 pub use tenant::{Conflict, Entries, Entry, TenantView};
@@ -40,6 +43,7 @@ pub struct View {
     names: Index,
     /// Incarnations that were born and are no more: what comes late for them is dropped.
     dead: HashTrieSetSync<TenantId>,
+    resolver: Resolver,
 }
 
 impl View {
@@ -80,10 +84,36 @@ impl View {
     pub fn apply(&mut self, change: &Change) {
         match change.kind {
             Kind::Tenant => self.set_tenant(change),
-            Kind::IngressClaim | Kind::Process => {}
+            Kind::IngressClaim => {
+                let claim = match &change.record {
+                    Some(Record::IngressClaim(claim)) => Some(&**claim),
+                    _ => None,
+                };
+                self.resolver.set(&change.key, claim);
+            }
+            Kind::Process => {}
             Kind::Policy | Kind::User | Kind::Station | Kind::Workgroup | Kind::Number => {
                 self.apply_to_tenant(change);
             }
+        }
+    }
+
+    /// Whose call it is. Allocates nothing.
+    #[must_use]
+    pub fn resolve(&self, call: &Arrival<'_>) -> Resolution<'_> {
+        let found = self.resolver.claim(call).and_then(|claim| {
+            let tenant = self.tenant_by_id(&claim.tenant)?;
+            let trunks = &tenant.config()?.trunks;
+            let fits = |at: &usize| trunks[*at].ingress.iter().any(|entry| entry.fits(call));
+            // A claim tells the tenant; of trunks that are known by the same, the one whose conditions are met.
+            let named = trunks.iter().position(|t| t.name == claim.trunk).filter(|at| fits(at));
+            let at = named.or_else(|| (0..trunks.len()).find(fits))?;
+            Some((tenant, TrunkIx(u16::try_from(at).ok()?)))
+        });
+        let Some((tenant, trunk)) = found else { return Resolution::Unknown };
+        match self.resolver.domain_owner(call) {
+            Some(owner) if *owner != tenant.id => Resolution::ForeignDomain,
+            _ => Resolution::Tenant(tenant, trunk),
         }
     }
 

@@ -28,6 +28,16 @@ pub enum Dialled<'a> {
 }
 
 impl Dialled<'_> {
+    /// The digits, without plus: of what is longer than 15 the first 15. None: it is no number.
+    #[must_use]
+    pub fn digits(&self) -> Option<Digits> {
+        match self {
+            Self::Global(number) => Some(number.digits()),
+            Self::Local(digits) => Some(digits.head()),
+            Self::Service(_) | Self::Address { .. } => None,
+        }
+    }
+
     /// Whether it is a call for help: `urn:service:sos` or a service below it (RFC 5031 4.2).
     #[must_use]
     pub fn is_sos(&self) -> bool {

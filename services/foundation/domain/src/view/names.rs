@@ -15,6 +15,10 @@ pub(crate) enum Of {
     StationOfUser,
     Station,
     Workgroup,
+    ClaimKey,
+    Source,
+    Certificate,
+    Domain,
 }
 
 /// The hash of a name, its ASCII letters in lower case. Names that differ may share it: compare them.

@@ -13,7 +13,7 @@ const WIDTH: usize = 1 << BITS;
 
 /// The array. See the module's text.
 #[derive(Debug)]
-pub(super) struct Slots<T> {
+pub(crate) struct Slots<T> {
     root: Option<Arc<Node<T>>>,
     /// Levels above the one that holds records.
     height: u32,
@@ -62,11 +62,11 @@ const fn digit(slot: u32, level: u32) -> usize {
 }
 
 impl<T> Slots<T> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len as usize
     }
 
-    pub(super) fn get(&self, slot: u32) -> Option<&Arc<T>> {
+    pub(crate) fn get(&self, slot: u32) -> Option<&Arc<T>> {
         if slot >= self.end {
             return None;
         }
@@ -82,7 +82,7 @@ impl<T> Slots<T> {
     }
 
     /// Puts a record in a free slot.
-    pub(super) fn insert(&mut self, record: Arc<T>) -> u32 {
+    pub(crate) fn insert(&mut self, record: Arc<T>) -> u32 {
         let free = self.free.pairs().next();
         let slot = match free {
             Some((key, slot)) => {
@@ -100,12 +100,12 @@ impl<T> Slots<T> {
     }
 
     /// Puts another record in a slot that is in use.
-    pub(super) fn replace(&mut self, slot: u32, record: Arc<T>) {
+    pub(crate) fn replace(&mut self, slot: u32, record: Arc<T>) {
         self.set(slot, Some(record));
     }
 
     /// Frees a slot that is in use.
-    pub(super) fn remove(&mut self, slot: u32) {
+    pub(crate) fn remove(&mut self, slot: u32) {
         self.set(slot, None);
         self.len -= 1;
         self.free.insert(u64::from(slot), slot);
@@ -140,14 +140,14 @@ impl<T> Slots<T> {
     }
 
     /// Every record with its slot, by slot.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<T>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<T>)> {
         (0..self.end).filter_map(|slot| Some((slot, self.get(slot)?)))
     }
 }
 
 impl<T: Clone> Slots<T> {
     /// The record of a slot, to be changed: copied first if somebody else holds it.
-    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
         let (mut node, mut level) = (self.root.as_mut()?, self.height);
         loop {
             match Arc::make_mut(node) {
