@@ -16,6 +16,7 @@
 pub mod checks;
 mod compile;
 mod config;
+pub mod setup;
 mod tables;
 pub mod topology;
 
@@ -26,6 +27,7 @@ pub use config::{
 };
 pub use tables::{DialPlan, DialRule, ExplicitRoute, Prefix, Range, Ranges, RoleSet, Routes, SiteSet};
 
+pub use setup::{Setup, setup};
 pub use topology::{Topology, topology};
 
 pub use crate::finding::Finding as Violation;

@@ -97,9 +97,9 @@ pub fn topology(config: &Config) -> Topology {
         InboundOption::CicFirst => "calls meet CIC first (option 2)",
         InboundOption::LyncFirst => "calls meet Lync first (option 3)",
     };
-    let shown = config.display_name.as_deref().unwrap_or_default();
+    let shown = config.display_name.as_deref().map_or_else(String::new, |n| format!(" {n}"));
     Topology {
-        title: format!("{} {shown}\n{}; {option}", config.name, config.model),
+        title: format!("{}{shown}\n{}; {option}", config.name, config.model),
         sites: sites(config),
         links: links(config),
         audio: audio(config),
@@ -287,9 +287,19 @@ fn audio(config: &Config) -> Vec<AudioPath> {
     let through =
         if relayed { "each call that CIC handles" } else { "prompts, queues, joining SRTP and RTP" };
     for gateway in gateways(config) {
-        add((Gw, gateway), (Ms, server), trunk, through);
+        let lync_first = config.inbound == InboundOption::LyncFirst;
+        add(
+            (Gw, gateway),
+            (Ms, server),
+            trunk,
+            if lync_first { "CIC's own calls to the PSTN" } else { through },
+        );
         if !all_relayed {
-            let when = if relayed { "calls that CIC does not handle" } else { "Lync phones, once connected" };
+            let when = match (lync_first, relayed) {
+                (true, _) => "each call from the PSTN",
+                (false, true) => "calls that CIC does not handle",
+                (false, false) => "Lync phones, once connected",
+            };
             add((Gw, gateway), (Med, lync), mediation, when);
         }
         for phone in phones(config) {

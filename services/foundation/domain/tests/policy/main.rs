@@ -7,12 +7,12 @@ mod endpoints;
 mod examples;
 mod golden;
 mod schema;
+mod setup;
 mod topology;
 
 use tandem_domain::document::directory::DirectoryDocument;
 use tandem_domain::document::policy::TenantDocument;
 
-#[expect(dead_code, reason = "topology and setup come next")]
 /// The policy without a finding that the unit tests change.
 fn tenant() -> TenantDocument {
     serde_saphyr::from_str(include_str!("../../src/tenant/base.yaml")).unwrap()
