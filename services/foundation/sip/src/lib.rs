@@ -1,1 +1,3 @@
 //! Speaks SIP: syntax, transactions and proxy core, without I/O or clock.
+
+pub mod message;

@@ -1,0 +1,23 @@
+//! SIP messages as they lie in the receive buffer.
+//!
+//! ```text
+//! bytes --frame--> head + body --index--> Table (offsets) --keys--> Keys --validate--> the response to send, or none
+//! ```
+//!
+//! Nothing is copied: a [`Table`] holds offsets into the buffer and is used again for the next message. What a
+//! proxy does not read is not looked into, and is forwarded byte for byte.
+//!
+//! Limits: 65,535 bytes a message, 8 KiB a line, 96 header lines.
+
+mod header;
+mod table;
+
+pub use header::Header;
+pub use table::{Line, Message, ParseError, Start, Table};
+
+/// The most bytes of a message: what a UDP datagram can carry.
+pub const MESSAGE_BYTES_MAX: usize = 65_535;
+/// The most bytes of a line, folded lines counted together.
+pub const LINE_BYTES_MAX: usize = 8 * 1024;
+/// The most header lines.
+pub const HEADERS_MAX: usize = 96;

@@ -1,0 +1,241 @@
+//! The header fields that an element of ours reads, found by length and letters.
+
+macro_rules! headers {
+    ($($(#[$doc:meta])* $name:ident = $long:literal $(, $compact:literal)?;)+) => {
+        /// A header field by name. What is not listed is [`Header::Other`] and is forwarded as it came.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[repr(u8)]
+        pub enum Header {
+            $($(#[$doc])* $name,)+
+            /// A field that nothing here reads.
+            Other,
+        }
+
+        impl Header {
+            /// As it is written; empty for [`Header::Other`].
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $long,)+ Self::Other => "" }
+            }
+
+            const ALL: &[Header] = &[$(Self::$name,)+];
+
+            /// RFC 3261 7.3.3: each element must know the compact forms.
+            const fn of_letter(letter: u8) -> Self {
+                match letter.to_ascii_lowercase() {
+                    $($($compact => Self::$name,)?)+
+                    _ => Self::Other,
+                }
+            }
+        }
+    };
+}
+
+impl Header {
+    /// Whose name this is; case does not matter, and compact forms count (RFC 3261 7.3.3).
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        match name {
+            [] => Self::Other,
+            [letter] => Self::of_letter(*letter),
+            [first, .., last] => {
+                let found = SLOTS[slot(name.len(), *first, *last, MULTIPLIER)];
+                if found.name().as_bytes().eq_ignore_ascii_case(name) { found } else { Self::Other }
+            }
+        }
+    }
+}
+
+/// More than four times the names, so that a multiplier without a clash is soon found.
+const SLOT_COUNT: usize = 256;
+
+/// A name's place among [`SLOTS`]: its length and outer letters differ from every other name's.
+const fn slot(len: usize, first: u8, last: u8, multiplier: u32) -> usize {
+    let key = (len as u32 & 0xff) << 16 | ((first | 0x20) as u32) << 8 | (last | 0x20) as u32;
+    (key.wrapping_mul(multiplier) >> 24) as usize
+}
+
+const fn place(multiplier: u32) -> Option<[Header; SLOT_COUNT]> {
+    let mut slots = [Header::Other; SLOT_COUNT];
+    let mut at = 0;
+    while at < Header::ALL.len() {
+        let header = Header::ALL[at];
+        let name = header.name().as_bytes();
+        let slot = slot(name.len(), name[0], name[name.len() - 1], multiplier);
+        if !matches!(slots[slot], Header::Other) {
+            return None;
+        }
+        slots[slot] = header;
+        at += 1;
+    }
+    Some(slots)
+}
+
+/// Found once, when the crate is compiled: the first odd multiplier under which no two names share a slot.
+const MULTIPLIER: u32 = {
+    let mut multiplier = 0x9e37_79b1_u32;
+    while place(multiplier).is_none() {
+        multiplier = multiplier.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35e) | 1;
+    }
+    multiplier
+};
+
+static SLOTS: [Header; SLOT_COUNT] = match place(MULTIPLIER) {
+    Some(slots) => slots,
+    None => [Header::Other; SLOT_COUNT],
+};
+
+headers! {
+    /// RFC 3261 20.42.
+    Via = "Via", b'v';
+    /// RFC 3261 20.20.
+    From = "From", b'f';
+    /// RFC 3261 20.39.
+    To = "To", b't';
+    /// RFC 3261 20.8.
+    CallId = "Call-ID", b'i';
+    /// RFC 3261 20.16.
+    CSeq = "CSeq";
+    /// RFC 3261 20.22.
+    MaxForwards = "Max-Forwards";
+    /// RFC 3261 20.34.
+    Route = "Route";
+    /// RFC 3261 20.30.
+    RecordRoute = "Record-Route";
+    /// RFC 3261 20.10.
+    Contact = "Contact", b'm';
+    /// RFC 3261 20.14.
+    ContentLength = "Content-Length", b'l';
+    /// RFC 3261 20.15.
+    ContentType = "Content-Type", b'c';
+    /// RFC 3261 20.12.
+    ContentEncoding = "Content-Encoding", b'e';
+    /// RFC 3261 20.29.
+    ProxyRequire = "Proxy-Require";
+    /// RFC 3261 20.32.
+    Require = "Require";
+    /// RFC 3261 20.37.
+    Supported = "Supported", b'k';
+    /// RFC 3261 20.40.
+    Unsupported = "Unsupported";
+    /// RFC 3261 20.33.
+    RetryAfter = "Retry-After";
+    /// RFC 3261 20.44.
+    WwwAuthenticate = "WWW-Authenticate";
+    /// RFC 3261 20.27.
+    ProxyAuthenticate = "Proxy-Authenticate";
+    /// RFC 3261 20.28.
+    ProxyAuthorization = "Proxy-Authorization";
+    /// RFC 3261 20.17.
+    Date = "Date";
+    /// RFC 3261 20.19.
+    Expires = "Expires";
+    /// RFC 3325 9.1.
+    AssertedIdentity = "P-Asserted-Identity";
+    /// RFC 3325 9.2.
+    PreferredIdentity = "P-Preferred-Identity";
+    /// RFC 3323 4.2.
+    Privacy = "Privacy";
+    /// RFC 5806.
+    Diversion = "Diversion";
+    /// RFC 7044.
+    HistoryInfo = "History-Info";
+    /// RFC 3892.
+    ReferredBy = "Referred-By", b'b';
+    /// RFC 3515.
+    ReferTo = "Refer-To", b'r';
+    /// RFC 3891.
+    Replaces = "Replaces";
+    /// RFC 3261 20.9.
+    CallInfo = "Call-Info";
+    /// RFC 3261 20.4.
+    AlertInfo = "Alert-Info";
+    /// RFC 5373.
+    AnswerMode = "Answer-Mode";
+    /// RFC 5373.
+    PrivAnswerMode = "Priv-Answer-Mode";
+    /// RFC 6665.
+    Event = "Event", b'o';
+    /// RFC 3261 20.1.
+    Accept = "Accept";
+    /// RFC 3261 20.5.
+    Allow = "Allow";
+    /// RFC 3261 20.41.
+    UserAgent = "User-Agent";
+    /// RFC 3261 20.35.
+    Server = "Server";
+    /// RFC 3261 20.36.
+    Subject = "Subject", b's';
+    /// RFC 3262 7.2.
+    RAck = "RAck";
+    /// RFC 3262 7.1.
+    RSeq = "RSeq";
+    /// RFC 3261 20.7.
+    Authorization = "Authorization";
+    /// RFC 3261 20.6.
+    AuthenticationInfo = "Authentication-Info";
+    /// RFC 3261 20.11.
+    ContentDisposition = "Content-Disposition";
+    /// RFC 3261 20.23.
+    MinExpires = "Min-Expires";
+    /// RFC 3261 20.43.
+    Warning = "Warning";
+    /// RFC 3327.
+    Path = "Path";
+    /// RFC 3608.
+    ServiceRoute = "Service-Route";
+    /// RFC 4028 4.
+    SessionExpires = "Session-Expires", b'x';
+    /// RFC 4028 5.
+    MinSe = "Min-SE";
+    /// RFC 6665 8.2.2.
+    AllowEvents = "Allow-Events", b'u';
+    /// RFC 6665 8.2.3.
+    SubscriptionState = "Subscription-State";
+    /// RFC 3903 11.3.1.
+    SipEtag = "SIP-ETag";
+    /// RFC 3903 11.3.2.
+    SipIfMatch = "SIP-If-Match";
+    /// RFC 3326.
+    Reason = "Reason";
+    /// RFC 8224 4.
+    Identity = "Identity", b'y';
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_in_any_case() {
+        for &header in Header::ALL {
+            assert_eq!(Header::of(header.name().as_bytes()), header);
+            assert_eq!(Header::of(header.name().to_ascii_lowercase().as_bytes()), header);
+            assert_eq!(Header::of(header.name().to_ascii_uppercase().as_bytes()), header);
+        }
+    }
+
+    /// RFC 3261 7.3.3: "Implementations MUST accept both the long and short forms of each header name."
+    #[test]
+    fn compact_forms_are_the_same_fields() {
+        let check = |letter: &[u8], header| assert_eq!(Header::of(letter), header);
+        check(b"i", Header::CallId);
+        check(b"m", Header::Contact);
+        check(b"e", Header::ContentEncoding);
+        check(b"l", Header::ContentLength);
+        check(b"C", Header::ContentType);
+        check(b"f", Header::From);
+        check(b"s", Header::Subject);
+        check(b"k", Header::Supported);
+        check(b"T", Header::To);
+        check(b"v", Header::Via);
+        check(b"z", Header::Other);
+    }
+
+    #[test]
+    fn what_is_like_a_name_is_another() {
+        for name in ["Vja", "C%6Fntact", "Call_ID", "Fr\u{f6}m", "", "z", "Content-Lengths"] {
+            assert_eq!(Header::of(name.as_bytes()), Header::Other, "{name}");
+        }
+    }
+}
