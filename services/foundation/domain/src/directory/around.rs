@@ -1,11 +1,12 @@
 //! What else a directory says around a record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::directory::{DirectorySpec, Station, User, Workgroup};
 use crate::id::{StationId, UserId, WorkgroupId};
 use crate::number::Number;
 use crate::tenant::Config;
+use crate::view::{Entry, TenantView};
 
 use super::numbers::{canonical, line_number, local};
 
@@ -38,8 +39,8 @@ pub trait Directory {
     fn station(&self, id: &StationId) -> Option<&Station>;
     /// A workgroup.
     fn workgroup(&self, id: &WorkgroupId) -> Option<&Workgroup>;
-    /// The published numbers of a user, in canonical form.
-    fn dids(&self, id: &UserId) -> Vec<Number>;
+    /// Whether a number is a published number of a user.
+    fn is_did(&self, number: Number, of: &UserId) -> bool;
     /// Everybody who holds a number: by extension, by assignment, by Line URI.
     fn holders(&self, number: Number) -> Vec<Holder>;
 }
@@ -51,7 +52,7 @@ pub struct Entries<'a> {
     users: BTreeMap<&'a UserId, &'a User>,
     stations: BTreeMap<&'a StationId, &'a Station>,
     workgroups: BTreeMap<&'a WorkgroupId, &'a Workgroup>,
-    dids: BTreeMap<&'a UserId, Vec<Number>>,
+    dids: BTreeSet<(Number, &'a UserId)>,
     holders: BTreeMap<Number, Vec<Holder>>,
 }
 
@@ -82,7 +83,7 @@ impl<'a> Entries<'a> {
         for assigned in &spec.numbers {
             let number = canonical(config, &assigned.number);
             if let Some(user) = &assigned.user {
-                entries.dids.entry(user).or_default().extend(number);
+                entries.dids.extend(number.map(|n| (n, user)));
                 entries.hold(number, || Holder::User(user.clone()));
             }
             if let Some(workgroup) = &assigned.workgroup {
@@ -114,11 +115,48 @@ impl Directory for Entries<'_> {
         self.workgroups.get(id).copied()
     }
 
-    fn dids(&self, id: &UserId) -> Vec<Number> {
-        self.dids.get(id).cloned().unwrap_or_default()
+    fn is_did(&self, number: Number, of: &UserId) -> bool {
+        self.dids.contains(&(number, of))
     }
 
     fn holders(&self, number: Number) -> Vec<Holder> {
         self.holders.get(&number).cloned().unwrap_or_default()
+    }
+}
+
+impl Directory for TenantView {
+    fn user(&self, id: &UserId) -> Option<&User> {
+        Self::user(self, id.as_str()).map(|u| &**u)
+    }
+
+    fn station(&self, id: &StationId) -> Option<&Station> {
+        Self::station(self, id.as_str()).map(|s| &**s)
+    }
+
+    fn workgroup(&self, id: &WorkgroupId) -> Option<&Workgroup> {
+        Self::workgroup(self, id.as_str()).map(|w| &**w)
+    }
+
+    fn is_did(&self, number: Number, of: &UserId) -> bool {
+        self.entries(number).iter().any(|e| matches!(e, Entry::Assignment(a) if a.user.as_ref() == Some(of)))
+    }
+
+    fn holders(&self, number: Number) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        let mut hold = |holder: Option<Holder>| {
+            holders.extend(holder.filter(|h| !holders.contains(h)));
+        };
+        for entry in self.entries(number) {
+            match entry {
+                Entry::Extension(user) | Entry::LineUri(user) => hold(Some(Holder::User(user.id.clone()))),
+                Entry::Station(station) => hold(Some(Holder::Station(station.id.clone()))),
+                Entry::Workgroup(workgroup) => hold(Some(Holder::Workgroup(workgroup.id.clone()))),
+                Entry::Assignment(a) => {
+                    hold(a.user.clone().map(Holder::User));
+                    hold(a.workgroup.clone().map(Holder::Workgroup));
+                }
+            }
+        }
+        holders
     }
 }

@@ -86,7 +86,7 @@ impl<D: Directory> Subject<'_, D> {
 
     /// Whether a published number of the user is the Line URI, under the option where Lync takes it first.
     fn did_is_line(&self, line: Number) -> bool {
-        self.config.inbound == InboundOption::LyncFirst && self.directory.dids(&self.user.id).contains(&line)
+        self.config.inbound == InboundOption::LyncFirst && self.directory.is_did(line, &self.user.id)
     }
 }
 

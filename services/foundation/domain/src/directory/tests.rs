@@ -8,10 +8,11 @@ use crate::document::directory::{DirectoryDocument, DirectorySpec, NumberAssignm
 use crate::document::policy::TenantDocument;
 use crate::document::terms::*;
 use crate::finding::Finding;
-use crate::id::{SiteName, StationId, UserId, WorkgroupId};
-use crate::record::Record;
+use crate::id::{Incarnation, Revision, SiteName, StationId, TenantId, TenantName, UserId, WorkgroupId};
+use crate::record::{Change, PolicyRecord, Record, TenantRecord, cell};
 use crate::routing::plan::Row;
 use crate::tenant::{Config, compile_document};
+use crate::view::View;
 
 fn base() -> DirectorySpec {
     let document: DirectoryDocument = serde_saphyr::from_str(include_str!("base.yaml")).unwrap();
@@ -28,8 +29,11 @@ fn config() -> Config {
 
 /// Everything that is found in a directory, its records' places in front.
 fn findings(config: &Config, spec: &DirectorySpec) -> Vec<Finding> {
-    let around = Entries::new(config, spec);
-    let mut all = check_routes(config, &around);
+    findings_in(config, spec, &Entries::new(config, spec))
+}
+
+fn findings_in(config: &Config, spec: &DirectorySpec, around: &impl Directory) -> Vec<Finding> {
+    let mut all = check_routes(config, around);
     let mut take = |place: String, record: Record, found: Vec<Finding>| {
         let refused = admit(&record).err().unwrap_or_default();
         all.extend(
@@ -37,24 +41,24 @@ fn findings(config: &Config, spec: &DirectorySpec) -> Vec<Finding> {
         );
     };
     for (at, u) in spec.users.iter().enumerate() {
-        take(format!("users[{at}]"), Record::User(Arc::new(u.clone())), check(config, u, &around).states);
+        take(format!("users[{at}]"), Record::User(Arc::new(u.clone())), check(config, u, around).states);
     }
     for (at, s) in spec.stations.iter().enumerate() {
         take(
             format!("stations[{at}]"),
             Record::Station(Arc::new(s.clone())),
-            check_station(config, s, &around),
+            check_station(config, s, around),
         );
     }
     for (at, w) in spec.workgroups.iter().enumerate() {
         take(
             format!("workgroups[{at}]"),
             Record::Workgroup(Arc::new(w.clone())),
-            check_workgroup(config, w, &around),
+            check_workgroup(config, w, around),
         );
     }
     for (at, n) in spec.numbers.iter().enumerate() {
-        take(format!("numbers[{at}]"), Record::Number(Arc::new(n.clone())), check_number(config, n, &around));
+        take(format!("numbers[{at}]"), Record::Number(Arc::new(n.clone())), check_number(config, n, around));
     }
     all
 }
@@ -81,11 +85,11 @@ const R5: usize = 4;
 const R6: usize = 5;
 const IM: usize = 6;
 
-type Change = fn(&mut DirectorySpec, &mut Config);
+type Edit = fn(&mut DirectorySpec, &mut Config);
 
 /// What is changed; the code that must come of it, and where.
 #[rustfmt::skip]
-const CASES: &[(&str, &str, &str, Change)] = &[
+const CASES: &[(&str, &str, &str, Edit)] = &[
     ("a line break in a name", "text.control_character", "users[0].displayName", |d, _| d.users[R1].display_name = Some("a\nb".into())),
     ("a NUL in a Line URI", "text.control_character", "users[1].lync.lineUri", |d, _| d.users[R2].lync.as_mut().unwrap().line_uri = Some("tel:+49\0".into())),
     ("a name without end", "text.too_long", "workgroups[0].displayName", |d, _| d.workgroups[0].display_name = Some("x".repeat(257))),
@@ -228,5 +232,46 @@ fn a_user_of_each_row_is_known_and_complete() {
     for (user, row) in spec.users.iter().zip(rows) {
         let state = check(&config, user, &around);
         assert_eq!((state.endpoint, state.is_complete()), (Endpoint::Row(row), true), "{}", user.id);
+    }
+}
+
+/// The view of a directory, as a service has it.
+fn view(spec: &DirectorySpec) -> View {
+    let mut policy: TenantDocument = serde_saphyr::from_str(include_str!("../tenant/base.yaml")).unwrap();
+    policy.spec.inbound = InboundOption::LyncFirst;
+    let tenant = TenantId { name: TenantName::parse("acme").unwrap(), incarnation: Incarnation(1) };
+    let born = Record::Tenant(TenantRecord { tenant: tenant.clone(), deleting: false });
+    let policy = Record::Policy(Arc::new(PolicyRecord { generation: 1, spec: policy.spec }));
+    let mut records = vec![(cell(), "acme".to_owned(), born), (tenant.clone(), String::new(), policy)];
+    let mut add = |key: &str, record| records.push((tenant.clone(), key.to_owned(), record));
+    spec.users.iter().for_each(|u| add(u.id.as_str(), Record::User(Arc::new(u.clone()))));
+    spec.stations.iter().for_each(|s| add(s.id.as_str(), Record::Station(Arc::new(s.clone()))));
+    spec.workgroups.iter().for_each(|w| add(w.id.as_str(), Record::Workgroup(Arc::new(w.clone()))));
+    spec.numbers.iter().for_each(|n| add(&n.number, Record::Number(Arc::new(n.clone()))));
+    let changes: Vec<Change> = (1..)
+        .zip(records)
+        .map(|(at, (tenant, key, record))| Change {
+            tenant,
+            kind: record.kind(),
+            key,
+            record: Some(record),
+            revision: Revision(at),
+            at,
+        })
+        .collect();
+    View::build(&changes)
+}
+
+/// A file before its import and the store's view after it: the same findings.
+#[test]
+fn a_document_and_a_view_are_found_to_be_the_same() {
+    for (what, _, _, change) in CASES {
+        let (mut spec, mut config) = (base(), config());
+        change(&mut spec, &mut config);
+        // The store keeps a number under its canonical form, and takes no other.
+        spec.numbers.retain(|n| crate::number::Number::parse_canonical(&n.number).is_some());
+        let view = view(&spec);
+        let tenant = view.tenant("acme").unwrap();
+        assert_eq!(findings_in(&config, &spec, &**tenant), findings(&config, &spec), "{what}");
     }
 }

@@ -242,15 +242,35 @@ fn a_slip_is_answered_by_the_name_that_was_meant() {
 }
 
 #[test]
-fn another_listener_or_called_range_tells_trunks_apart() {
-    let mut document = base();
-    document.spec.trunks[4].ingress[0].source = Some("10.1.0.7".into());
-    document.spec.trunks[4].ingress[0].listener = Some("other".into());
-    assert_eq!(findings(&document), []);
-    document.spec.trunks[4].ingress[0].listener = Some("pstn".into());
-    document.spec.trunks[4].ingress[0].called = vec!["+43".into()];
-    document.spec.trunks[0].ingress[0].called = vec!["+49".into()];
-    assert_eq!(findings(&document), []);
+fn what_tells_two_trunks_apart() {
+    let ingress = |listener: &str, source: &str, certificate: &str, domain: &str, called: &str| {
+        let given = |s: &str| (!s.is_empty()).then(|| s.to_owned());
+        Ingress {
+            listener: given(listener),
+            source: given(source),
+            certificate: given(certificate),
+            domain: given(domain),
+            called: given(called).into_iter().collect(),
+        }
+    };
+    for (x, y, overlap) in [
+        (ingress("a", "10.1.0.0/24", "", "", ""), ingress("a", "10.1.0.7", "", "", ""), true),
+        (ingress("a", "10.1.0.0/24", "", "", ""), ingress("", "10.1.0.7", "", "", ""), true),
+        (ingress("a", "10.1.0.7", "", "", ""), ingress("b", "10.1.0.7", "", "", ""), false),
+        (ingress("a", "10.1.0.7", "", "", "+49"), ingress("a", "10.1.0.7", "", "", "+43"), false),
+        (ingress("a", "10.1.0.7", "", "", "+49"), ingress("a", "10.1.0.7", "", "", "4930"), true),
+        (ingress("a", "10.1.0.7", "", "x.example", ""), ingress("a", "10.1.0.7", "", "y.example", ""), false),
+        (ingress("a", "10.1.0.7", "", "x.example", ""), ingress("a", "10.1.0.7", "", "", ""), true),
+        (ingress("", "10.1.0.7", "x.example", "", ""), ingress("", "10.1.0.7", "", "", ""), false),
+        (ingress("", "", "x.example", "", ""), ingress("", "10.1.0.7", "x.example", "", ""), true),
+        (ingress("", "", "", "x.example", ""), ingress("", "10.1.0.7", "", "x.example", ""), false),
+    ] {
+        let mut document = base();
+        document.spec.trunks[0].ingress = vec![x.clone()];
+        document.spec.trunks[4].ingress = vec![y.clone()];
+        let found = findings(&document).iter().any(|f| f.code == "trunk.ingress_overlap");
+        assert_eq!(found, overlap, "{x:?} {y:?}");
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl<D: Directory> Subject<'_, D> {
         // Row 6 is the exception: there the Line URI is the CIC phone's number.
         if self.row == Some(Row::R6) {
             let extension = self.user.cic.as_ref().and_then(|c| c.extension.as_deref());
-            let own = self.directory.dids(&self.user.id).contains(&line)
+            let own = self.directory.is_did(line, &self.user.id)
                 || contact.and_then(address_number) == Some(line)
                 || extension.and_then(|e| canonical(self.config, e)) == Some(line)
                 || extension.is_some_and(|e| line.ext().to_string() == e);

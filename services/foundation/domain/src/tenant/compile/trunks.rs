@@ -8,6 +8,7 @@ use crate::document::terms::{
 };
 use crate::id::{ListenerName, TrunkName};
 use crate::ingress::Network;
+use crate::number::Digits;
 use crate::tenant::checks;
 use crate::tenant::config::{Address, Config, Identity, Ingress, Places, Site, Trunk, TrunkIx};
 
@@ -329,20 +330,31 @@ fn ingress_overlap(scope: &mut Scope<'_>, first: &Trunk, second: &Trunk, (a, b):
     }
 }
 
-/// Whether one call could fit both: they share a kind of evidence, and nothing that both name tells them apart.
-fn both_fit(x: &Ingress, y: &Ingress) -> bool {
-    fn same<T: PartialEq>(x: Option<&T>, y: Option<&T>) -> Option<bool> {
-        x.zip(y).map(|(x, y)| x == y)
+/// The evidence that an ingress stands on: the strongest that it names. The rest are conditions.
+fn strongest(i: &Ingress) -> u8 {
+    match (&i.certificate, &i.source) {
+        (Some(_), _) => 0,
+        (None, Some(_)) => 1,
+        (None, None) => 2,
     }
-    let source = x.source.zip(y.source).map(|(x, y)| x.overlaps(y));
-    let certificate = same(x.certificate.as_ref(), y.certificate.as_ref());
-    let domain = same(x.domain.as_ref(), y.domain.as_ref());
-    let evidence = [source, certificate, domain];
-    let listener = same(x.listener.as_ref(), y.listener.as_ref()).unwrap_or(true);
+}
+
+/// Whether one call could fit both with the same evidence: nothing that both name tells them apart.
+fn both_fit(x: &Ingress, y: &Ingress) -> bool {
+    fn same<T: PartialEq>(x: Option<&T>, y: Option<&T>) -> bool {
+        x.zip(y).is_none_or(|(x, y)| x == y)
+    }
+    // Before the tenant is known nobody can say what digits without plus mean.
+    let overlap = |p: Digits, q: Digits| p.starts_with(q) || q.starts_with(p);
     let called = x.called.is_empty()
         || y.called.is_empty()
-        || x.called.iter().any(|p| y.called.iter().any(|q| p.overlaps(*q)));
-    listener && called && evidence.contains(&Some(true)) && !evidence.contains(&Some(false))
+        || x.called.iter().any(|p| y.called.iter().any(|q| overlap(p.digits, q.digits)));
+    strongest(x) == strongest(y)
+        && same(x.listener.as_ref(), y.listener.as_ref())
+        && same(x.certificate.as_ref(), y.certificate.as_ref())
+        && same(x.domain.as_ref(), y.domain.as_ref())
+        && x.source.zip(y.source).is_none_or(|(x, y)| x.overlaps(y))
+        && called
 }
 
 fn domain_shared(scope: &mut Scope<'_>, first: &Trunk, second: &Trunk, (a, b): (usize, usize)) {
