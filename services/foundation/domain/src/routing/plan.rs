@@ -1,6 +1,12 @@
 //! The whole way that a call is expected to take. Beyond the next hop it is a prediction, for CIC and Lync
 //! follow their own configuration; what was seen on the wire is labelled observed by whoever saw it.
 
+mod legs;
+mod media;
+mod wan;
+mod way;
+mod words;
+
 use crate::id::{SiteName, UserId};
 use crate::number::Number;
 
@@ -110,6 +116,19 @@ pub struct Hop {
     pub number: Option<Number>,
     /// Who decides that the call comes here.
     pub decided_by: DecidedBy,
+    /// How it follows from the hop before.
+    pub join: Join,
+}
+
+/// How a hop follows from the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Join {
+    /// The call goes on.
+    Next,
+    /// The same element begins a leg of its own: CIC rings the caller's own station first (domain rules 9.2).
+    Aside,
+    /// The same element goes on once the leg before was answered.
+    OnAnswer,
 }
 
 /// Who sends a call to the next element.

@@ -1,0 +1,387 @@
+//! Signalling: which elements a call meets, in order (domain rules 9, 9.2).
+//!
+//! The model decides nothing here: it shows only in where the elements stand.
+
+use crate::document::terms::{InboundOption, LyncPstnEgress, TrunkRole};
+use crate::number::Number;
+use crate::tenant::{Config, SiteIx};
+
+use super::{DecidedBy, Element, Hop, Join};
+
+/// Where a call starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// A call from the PSTN, at the gateway.
+    Gateway,
+    /// Another SIP proxy hands it to ours.
+    Proxy,
+    /// A Lync phone or client dials.
+    LyncPhone,
+    /// It comes from Lync; from which phone is not known.
+    Lync,
+    /// A CIC phone dials.
+    CicPhone,
+    /// It comes from CIC; from which phone is not known.
+    Cic,
+    /// A CIC client dials for a Lync phone: CIC first rings that phone, by this Line URI.
+    StationFirst(Option<Number>),
+    /// A Lync client dials for a CIC phone (RCC): CIC first rings that phone.
+    Rcc,
+}
+
+/// Where it is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// CIC, at a CIC phone.
+    CicPhone,
+    /// CIC, at a Lync phone that is its station, by this Line URI.
+    Station(Option<Number>),
+    /// CIC answers itself: Attendant, a queue without an agent, or its default.
+    Cic,
+    /// Lync, at a Lync phone.
+    LyncPhone,
+    /// Lync decides further: its default.
+    Lync,
+    /// Out to the PSTN.
+    Pstn,
+}
+
+impl Goal {
+    /// Whether it is CIC's to deliver.
+    pub(crate) const fn is_cic(self) -> bool {
+        matches!(self, Self::CicPhone | Self::Station(_) | Self::Cic)
+    }
+}
+
+/// Where each element stands for one call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stand {
+    pub(crate) gateway: SiteIx,
+    pub(crate) proxy: SiteIx,
+    pub(crate) cic: SiteIx,
+    pub(crate) lync: SiteIx,
+    pub(crate) caller_phone: SiteIx,
+    pub(crate) callee_phone: SiteIx,
+    /// None: no media server may be used.
+    pub(crate) media_server: Option<SiteIx>,
+}
+
+impl Stand {
+    /// By placement, and by the first trunk of each role where it stands elsewhere.
+    pub(crate) fn of(config: &Config) -> Self {
+        let at = |role: TrunkRole| {
+            config.trunks_of(role).next().map_or(config.places.of(role), |t| config.trunk(t).site)
+        };
+        Self {
+            gateway: at(TrunkRole::Gateway),
+            proxy: config.places.proxy,
+            cic: at(TrunkRole::Cic),
+            lync: at(TrunkRole::Lync),
+            caller_phone: config.places.phones,
+            callee_phone: config.places.phones,
+            media_server: Some(config.places.media_server),
+        }
+    }
+}
+
+/// A hop while the way is being found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) element: Element,
+    pub(crate) site: SiteIx,
+    pub(crate) number: Option<Number>,
+    pub(crate) decided_by: DecidedBy,
+    pub(crate) join: Join,
+}
+
+impl Step {
+    pub(crate) fn hop(&self, config: &Config) -> Hop {
+        Hop {
+            element: self.element,
+            site: config.site(self.site).name.clone(),
+            number: self.number,
+            decided_by: self.decided_by,
+            join: self.join,
+        }
+    }
+}
+
+/// Why a way ends before its goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Lync's trunks to gateway and CIC share no PSTN usage (domain rules 3.1).
+    NoSharedUsage,
+    /// The last hop meets its system a second time with the same number (domain rules 3.3).
+    Loop,
+}
+
+/// The way of one call, hop by hop.
+#[derive(Debug)]
+pub(crate) struct Way<'a> {
+    config: &'a Config,
+    stand: Stand,
+    /// Whether Tandem's edge is drawn where it can stand.
+    edge: bool,
+    called: Option<Number>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) cut: Option<Cut>,
+}
+
+impl<'a> Way<'a> {
+    pub(crate) fn new(config: &'a Config, stand: Stand, edge: bool, called: Option<Number>) -> Self {
+        // The longest of all ways (option 3 with the edge drawn everywhere) has 12 hops.
+        Self { config, stand, edge, called, steps: Vec::with_capacity(12), cut: None }
+    }
+
+    /// The way from a start to a goal.
+    pub(crate) fn find(mut self, start: Start, goal: Goal) -> Self {
+        let called = self.called;
+        match start {
+            Start::Gateway => self.from_gateway(goal),
+            Start::Proxy => {
+                self.go(Element::Px, called);
+                self.from_proxy(goal);
+            }
+            Start::LyncPhone => {
+                self.go(Element::Lph, called);
+                self.from_lync(goal);
+            }
+            Start::Lync => self.from_lync(goal),
+            Start::CicPhone => {
+                self.go(Element::Cph, called);
+                self.at_cic(goal);
+            }
+            Start::Cic => self.at_cic(goal),
+            Start::StationFirst(line) => {
+                self.go(Element::Cic, called);
+                self.to_lync_phone_at(line, self.stand.caller_phone);
+                self.join(Element::Cic, Join::OnAnswer);
+                self.beyond_cic(goal);
+            }
+            Start::Rcc => {
+                for element in [Element::Lph, Element::Fe, Element::Cic] {
+                    self.go(element, called);
+                }
+                self.join(Element::Cic, Join::Aside);
+                self.step(Element::Cph, called, self.stand.caller_phone);
+                self.join(Element::Cic, Join::OnAnswer);
+                self.beyond_cic(goal);
+            }
+        }
+        self.cut_at_loop();
+        self
+    }
+
+    fn from_gateway(&mut self, goal: Goal) {
+        self.go(Element::Gw, self.called);
+        match self.config.inbound {
+            InboundOption::ProxyFirst => {
+                self.go(Element::Px, self.called);
+                self.from_proxy(goal);
+            }
+            InboundOption::CicFirst => {
+                self.edge_here(self.called);
+                self.at_cic(goal);
+            }
+            InboundOption::LyncFirst => {
+                self.edge_here(self.called);
+                self.go(Element::Med, self.called);
+                self.go(Element::Fe, self.called);
+                if goal.is_cic() && !self.config.lync.usage_shared {
+                    self.cut = Some(Cut::NoSharedUsage);
+                    return;
+                }
+                self.beyond_front_end(goal);
+            }
+        }
+    }
+
+    fn from_proxy(&mut self, goal: Goal) {
+        match goal {
+            Goal::LyncPhone | Goal::Lync => self.to_lync(goal, self.called),
+            Goal::Pstn => self.go(Element::Gw, self.called),
+            Goal::CicPhone | Goal::Station(_) | Goal::Cic => self.at_cic(goal),
+        }
+    }
+
+    fn from_lync(&mut self, goal: Goal) {
+        self.go(Element::Fe, self.called);
+        self.beyond_front_end(goal);
+    }
+
+    fn beyond_front_end(&mut self, goal: Goal) {
+        match goal {
+            Goal::LyncPhone => self.step(Element::Lph, self.called, self.stand.callee_phone),
+            Goal::Lync => {}
+            Goal::Pstn => {
+                self.go(Element::Med, self.called);
+                match self.config.lync_pstn_egress {
+                    LyncPstnEgress::Gateway => {
+                        self.edge_here(self.called);
+                        self.go(Element::Gw, self.called);
+                    }
+                    LyncPstnEgress::Cic => {
+                        self.edge_here(self.called);
+                        self.at_cic(goal);
+                    }
+                }
+            }
+            Goal::CicPhone | Goal::Station(_) | Goal::Cic => {
+                self.go(Element::Med, self.called);
+                self.edge_here(self.called);
+                self.at_cic(goal);
+            }
+        }
+    }
+
+    fn at_cic(&mut self, goal: Goal) {
+        self.go(Element::Cic, self.called);
+        self.beyond_cic(goal);
+    }
+
+    fn beyond_cic(&mut self, goal: Goal) {
+        match goal {
+            Goal::CicPhone => self.step(Element::Cph, self.called, self.stand.callee_phone),
+            Goal::Cic => {}
+            Goal::Station(line) => self.to_lync_phone_at(line, self.stand.callee_phone),
+            Goal::LyncPhone | Goal::Lync => {
+                self.outbound_proxy(self.called);
+                self.to_lync(goal, self.called);
+            }
+            Goal::Pstn => {
+                if self.config.inbound == InboundOption::ProxyFirst {
+                    self.go(Element::Px, self.called);
+                } else {
+                    self.edge_here(self.called);
+                }
+                self.go(Element::Gw, self.called);
+            }
+        }
+    }
+
+    fn to_lync(&mut self, goal: Goal, number: Option<Number>) {
+        self.go(Element::Med, number);
+        self.go(Element::Fe, number);
+        if goal == Goal::LyncPhone {
+            self.step(Element::Lph, number, self.stand.callee_phone);
+        }
+    }
+
+    fn to_lync_phone_at(&mut self, line: Option<Number>, phone: SiteIx) {
+        self.outbound_proxy(line);
+        self.go(Element::Med, line);
+        self.go(Element::Fe, line);
+        self.step(Element::Lph, line, phone);
+    }
+
+    /// Where a survivable rule takes over: the proxy, unless the call stands there.
+    pub(crate) fn to_survivable_proxy(&mut self) {
+        if self.steps.last().is_some_and(|s| s.element == Element::Px) {
+            return;
+        }
+        self.go(Element::Px, self.called);
+    }
+
+    /// From the proxy to a Lync phone past the lost CIC.
+    pub(crate) fn survive_to_lync(&mut self, line: Option<Number>) {
+        self.to_lync(Goal::LyncPhone, line);
+    }
+
+    /// Any element that stands where placement puts it.
+    pub(crate) fn go(&mut self, element: Element, number: Option<Number>) {
+        let site = match element {
+            Element::Gw | Element::Pstn => self.stand.gateway,
+            Element::Px | Element::Edge => self.stand.proxy,
+            Element::Cic => self.stand.cic,
+            Element::Med | Element::Fe => self.stand.lync,
+            Element::Ms => self.stand.media_server.unwrap_or(self.stand.cic),
+            Element::Cph | Element::Lph => self.stand.caller_phone,
+        };
+        self.step(element, number, site);
+    }
+
+    fn step(&mut self, element: Element, number: Option<Number>, site: SiteIx) {
+        let decided_by = decider(self.steps.last().map_or(element, |s| s.element));
+        self.steps.push(Step { element, site, number, decided_by, join: Join::Next });
+    }
+
+    fn join(&mut self, element: Element, join: Join) {
+        self.go(element, self.called);
+        if let Some(last) = self.steps.last_mut() {
+            (last.join, last.decided_by) = (join, decider(element));
+        }
+    }
+
+    /// Options 2 and 3: Tandem's edge, if it is asked for. Option 1 has its proxy where the table has it, and
+    /// also between Mediation and CIC or the gateway if the call is at the edge.
+    fn edge_here(&mut self, number: Option<Number>) {
+        if self.edge {
+            self.go(self.proxy(), number);
+        }
+    }
+
+    /// CIC sends to Mediation on a line of its own, or through its outbound proxy (leg e becomes c and f).
+    fn outbound_proxy(&mut self, number: Option<Number>) {
+        if !self.config.lync.cic_line_direct {
+            self.go(self.proxy(), number);
+        }
+    }
+
+    fn proxy(&self) -> Element {
+        if self.config.inbound == InboundOption::ProxyFirst { Element::Px } else { Element::Edge }
+    }
+
+    /// Ends the way where a system is met a second time with the same number. MED > FE > MED is one visit.
+    fn cut_at_loop(&mut self) {
+        let mut seen: Vec<(System, Number)> = Vec::with_capacity(8);
+        let mut here = None;
+        for at in 0..self.steps.len() {
+            let step = self.steps[at];
+            let now = system(step.element).zip(step.number);
+            if step.join == Join::Next && now != here {
+                if let Some(visit) = now {
+                    if seen.contains(&visit) {
+                        self.steps.truncate(at + 1);
+                        self.cut = Some(Cut::Loop);
+                        return;
+                    }
+                    seen.push(visit);
+                }
+            }
+            // A phone belongs to the system that rings it: it neither begins nor ends a visit.
+            if !matches!(step.element, Element::Cph | Element::Lph) {
+                here = now;
+            }
+        }
+    }
+}
+
+/// The systems that a loop can meet twice. EDGE is none: it is no hop of the table, and stands on both sides of
+/// option 3's double pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum System {
+    Gateway,
+    Proxy,
+    Cic,
+    Lync,
+}
+
+const fn system(element: Element) -> Option<System> {
+    match element {
+        Element::Gw => Some(System::Gateway),
+        Element::Px => Some(System::Proxy),
+        Element::Cic => Some(System::Cic),
+        Element::Med | Element::Fe => Some(System::Lync),
+        Element::Edge | Element::Ms | Element::Cph | Element::Lph | Element::Pstn => None,
+    }
+}
+
+/// Whose configuration sends a call on from an element.
+const fn decider(from: Element) -> DecidedBy {
+    match from {
+        Element::Px | Element::Edge => DecidedBy::Tandem,
+        Element::Cic | Element::Cph | Element::Ms => DecidedBy::Cic,
+        Element::Med | Element::Fe | Element::Lph => DecidedBy::Lync,
+        Element::Gw | Element::Pstn => DecidedBy::Gateway,
+    }
+}
