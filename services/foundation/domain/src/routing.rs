@@ -9,6 +9,17 @@
 //! A rejection is a decision. Nothing here can fail: every attempt has an answer.
 
 pub mod attempt;
+mod call;
+pub mod decide;
 pub mod decision;
+mod endpoint;
+mod lookup;
 pub mod plan;
+pub mod render;
+mod targets;
+mod toll;
 pub mod trail;
+
+pub use decide::decide;
+pub use plan::plan;
+pub use targets::TARGETS_MAX;

@@ -169,6 +169,8 @@ macro_rules! reasons {
 reasons! {
     /// The ingress trunk is not of this tenant's policy.
     UnknownTrunk = "trunk.unknown", 403, "the trunk is not in the tenant's policy: check spec.trunks";
+    /// The user whose phone is said to call is not in this tenant's directory.
+    UnknownUser = "user.unknown", 403, "the caller is not in the tenant's directory: import the user";
     /// What was called is no number and no domain of a trunk.
     NotANumber = "number.invalid", 484, "what was called is no number: check the dial plan's rules";
     /// A number longer than E.164 allows, or longer than the limit.

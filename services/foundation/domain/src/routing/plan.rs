@@ -2,10 +2,13 @@
 //! follow their own configuration; what was seen on the wire is labelled observed by whoever saw it.
 
 mod legs;
-mod media;
+mod make;
+pub(crate) mod media;
 mod wan;
-mod way;
+pub(crate) mod way;
 mod words;
+
+pub use make::plan;
 
 use crate::id::{SiteName, UserId};
 use crate::number::Number;
@@ -184,6 +187,8 @@ pub enum Anchor {
     QueueThenMed,
     /// Between a Lync endpoint and another, CIC not involved.
     LyncOnly,
+    /// MS: CIC answers itself.
+    MediaServer,
     /// No media server may be used: what is left is direct, or Mediation where it is in the way.
     WithoutMediaServer,
     /// No audio: the call reaches nobody.

@@ -172,6 +172,32 @@ impl<'a> Way<'a> {
         self
     }
 
+    /// The way as far as every call from a start goes, whoever is called: where a refused call ends.
+    pub(crate) fn entry(mut self, start: Start) -> Self {
+        let called = self.called;
+        let elements: &[Element] = match (start, self.config.inbound) {
+            (Start::Gateway, InboundOption::ProxyFirst) => &[Element::Gw, Element::Px],
+            (Start::Gateway, _) if self.edge => &[Element::Gw, Element::Edge],
+            (Start::Gateway, InboundOption::CicFirst) => &[Element::Gw, Element::Cic],
+            (Start::Gateway, InboundOption::LyncFirst) => &[Element::Gw, Element::Med, Element::Fe],
+            (Start::Proxy, _) => &[Element::Px],
+            (Start::LyncPhone, _) => &[Element::Lph, Element::Fe],
+            (Start::Lync, _) => &[Element::Fe, Element::Med],
+            (Start::CicPhone, _) => &[Element::Cph, Element::Cic],
+            (Start::Cic | Start::StationFirst(_), _) => &[Element::Cic],
+            (Start::Rcc, _) => &[Element::Lph, Element::Fe, Element::Cic],
+        };
+        for element in elements {
+            self.go(*element, called);
+        }
+        self
+    }
+
+    /// Whether an element is met.
+    pub(crate) fn meets(&self, element: Element) -> bool {
+        self.steps.iter().any(|s| s.element == element)
+    }
+
     fn from_gateway(&mut self, goal: Goal) {
         self.go(Element::Gw, self.called);
         match self.config.inbound {
@@ -338,6 +364,10 @@ impl<'a> Way<'a> {
         for at in 0..self.steps.len() {
             let step = self.steps[at];
             let now = system(step.element).zip(step.number);
+            if step.join == Join::Aside {
+                // What came before was the Lync client's remote control: no call went through Lync.
+                seen.clear();
+            }
             if step.join == Join::Next && now != here {
                 if let Some(visit) = now {
                     if seen.contains(&visit) {

@@ -1,0 +1,423 @@
+//! What a call attempt means to one tenant: who calls, what is called, and whose it is (domain rules 3.1).
+//!
+//! [`decide`](super::decide) and [`plan`](super::plan::plan) both start here, so that they cannot differ about it.
+
+use super::attempt::{CallAttempt, Facts, Ingress, Method};
+use super::decision::{Owner, Reason};
+use super::endpoint;
+use super::lookup::{self, Cic};
+use super::plan::Row;
+use super::plan::way::Goal;
+use super::trail::{Rule, Trail, Verdict};
+use crate::document::directory::{NumberAssignment, User, Workgroup};
+use crate::document::terms::{InboundOption, RouteOwner, TrunkRole};
+use crate::number::canonical::{Origin, canonical};
+use crate::number::parse::{self, Dialled, Refusal};
+use crate::number::{Digits, Number};
+use crate::tenant::{Config, SiteIx, Trunk, TrunkIx};
+use crate::view::TenantView;
+
+/// By which way the call came to be asked about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entry<'a> {
+    /// By a trunk.
+    Trunk(TrunkIx, &'a Trunk),
+    /// From a user's own phone or client.
+    User(&'a User),
+}
+
+impl Entry<'_> {
+    /// The role of the ingress trunk; none: a user's own phone.
+    pub(super) const fn role(&self) -> Option<TrunkRole> {
+        match self {
+            Self::Trunk(_, trunk) => Some(trunk.role),
+            Self::User(_) => None,
+        }
+    }
+
+    /// Whether identity that came in is believed (RFC 3325). A user's own phone is authenticated.
+    pub(super) const fn trusted(&self) -> bool {
+        match self {
+            Self::Trunk(_, trunk) => trunk.identity.trusted,
+            Self::User(_) => true,
+        }
+    }
+}
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Caller<'a> {
+    /// Their number, canonical, where they have one.
+    pub(super) number: Option<Number>,
+    /// Who of the tenant they are, as far as the ingress may say so.
+    pub(super) user: Option<&'a User>,
+    /// Where they sit.
+    pub(super) site: Option<SiteIx>,
+}
+
+/// A call attempt, understood.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call<'a> {
+    pub(super) view: &'a TenantView<'a>,
+    pub(super) config: &'a Config,
+    pub(super) attempt: &'a CallAttempt<'a>,
+    pub(super) facts: &'a Facts,
+    pub(super) entry: Entry<'a>,
+    pub(super) caller: Caller<'a>,
+    pub(super) dialled: Result<Dialled<'a>, Refusal>,
+}
+
+impl<'a> Call<'a> {
+    /// Reads an attempt: by which trunk, who calls, what was dialled.
+    ///
+    /// # Errors
+    /// Why it cannot be this tenant's call.
+    pub(super) fn read(
+        view: &'a TenantView<'a>,
+        attempt: &'a CallAttempt<'a>,
+        facts: &'a Facts,
+    ) -> Result<Self, Reason> {
+        let config = view.config();
+        let entry = match attempt.ingress {
+            Ingress::Trunk(name) => {
+                let ix = config.trunk_named(name).ok_or(Reason::UnknownTrunk)?;
+                let trunk = config.trunk(ix);
+                if trunk.role == TrunkRole::MediaServer {
+                    return Err(Reason::UnknownTrunk);
+                }
+                Entry::Trunk(ix, trunk)
+            }
+            Ingress::User(id) => Entry::User(lookup::user(view, id).ok_or(Reason::UnknownUser)?),
+        };
+        let dialled = parse::parse(attempt.called);
+        let mut call = Self { view, config, attempt, facts, entry, caller: Caller::default(), dialled };
+        call.caller = call.who_calls();
+        Ok(call)
+    }
+
+    /// Who calls: the user of the phone, or whose number the message gives. From is believed of CIC and Lync,
+    /// which are the tenant's own; of others only what a trusted trunk asserts.
+    fn who_calls(&self) -> Caller<'a> {
+        let Entry::Trunk(ix, trunk) = self.entry else {
+            let Entry::User(user) = self.entry else { return Caller::default() };
+            return Caller {
+                number: self.number_of(user),
+                user: Some(user),
+                site: lookup::site_of_caller(self.view, user),
+            };
+        };
+        let own = matches!(trunk.role, TrunkRole::Cic | TrunkRole::Lync);
+        let asserted = self.attempt.caller.asserted.filter(|_| trunk.identity.trusted);
+        let (number, address) = self.identified(asserted.unwrap_or(self.attempt.caller.from), ix);
+        let believed = own || asserted.is_some();
+        let user = if believed { number.and_then(|n| lookup::user_by_number(self.view, n)) } else { None };
+        let user = user.or_else(|| if believed { lookup::user_by_sip(self.view, address?) } else { None });
+        let site = user.and_then(|u| lookup::site_of_caller(self.view, u)).or(Some(trunk.site));
+        Caller { number: number.or_else(|| self.number_of(user?)), user, site }
+    }
+
+    /// The number or address that a text names.
+    pub(super) fn identified(&self, text: &'a str, ix: TrunkIx) -> (Option<Number>, Option<&'a str>) {
+        match parse::parse(text) {
+            Ok(dialled @ (Dialled::Global(_) | Dialled::Local(_))) => {
+                let origin = Origin { trunk: Some(ix), site: None };
+                (canonical(self.config, origin, &dialled).ok(), None)
+            }
+            Ok(Dialled::Address { .. }) => (None, Some(text)),
+            _ => (None, None),
+        }
+    }
+
+    /// The number that a user is shown by: the DID, else the Line URI, else the extension.
+    pub(super) fn number_of(&self, user: &User) -> Option<Number> {
+        lookup::did_of(self.view, user)
+            .or_else(|| lookup::line_of(user).filter(|_| user.cic.is_none()))
+            .or_else(|| lookup::extension_of(user))
+            .or_else(|| lookup::line_of(user))
+    }
+
+    /// Whether the call is one for help: the urn, or a dial string that holds where the caller sits.
+    pub(super) fn is_emergency(&self) -> bool {
+        match &self.dialled {
+            Ok(dialled @ Dialled::Service(_)) => dialled.is_sos(),
+            Ok(Dialled::Local(digits)) => Digits::parse(digits.as_bytes())
+                .is_some_and(|d| self.config.is_emergency(self.caller.site, d)),
+            // A device may send the dial string with a plus before it: no country code is one.
+            Ok(Dialled::Global(_) | Dialled::Address { .. }) | Err(_) => false,
+        }
+    }
+
+    /// What was called as a number of the tenant or the world.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(super) fn number<T: Trail>(&self, trail: &mut T) -> Result<Number, Reason> {
+        let refuse = |refusal: Refusal| match refusal {
+            Refusal::TooLong { .. } => Reason::NumberTooLong,
+            Refusal::Empty | Refusal::NotANumber(_) => Reason::NotANumber,
+        };
+        let dialled = self.dialled.as_ref().map_err(|r| refuse(*r))?;
+        let trunk = match self.entry {
+            Entry::Trunk(ix, _) => Some(ix),
+            Entry::User(_) => None,
+        };
+        let number = canonical(self.config, Origin { trunk, site: self.caller.site }, dialled);
+        let number = number.map_err(refuse)?;
+        trail.step(Rule::Normalisation, Verdict::Applied, || {
+            let place = self.caller.site.map(|s| format!(" (caller at {})", self.config.site(s).name));
+            format!("\"{}\" is {number}{}", shown(self.attempt.called), place.unwrap_or_default()).into()
+        });
+        Ok(number)
+    }
+}
+
+/// Text from a message, for people: cut short and without control characters.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// Whose number it is, and where that leads.
+#[derive(Clone, Debug)]
+pub(super) struct Owned<'a> {
+    pub(super) owner: Owner,
+    pub(super) goal: Goal,
+    /// The user called, or the agent that CIC chose.
+    pub(super) user: Option<&'a User>,
+    /// Their endpoint row as the directory has it.
+    pub(super) row: Option<Row>,
+    pub(super) workgroup: Option<&'a Workgroup>,
+    pub(super) assignment: Option<&'a NumberAssignment>,
+}
+
+impl<'a> Owned<'a> {
+    const fn system(owner: Owner, goal: Goal) -> Self {
+        Self { owner, goal, user: None, row: None, workgroup: None, assignment: None }
+    }
+
+    /// Out to the PSTN, not looked up: an emergency call.
+    pub(super) const fn pstn() -> Self {
+        Self::system(Owner::NotLookedUp, Goal::Pstn)
+    }
+
+    /// Whether the call is a queue's.
+    pub(super) const fn queue(&self) -> bool {
+        matches!(self.owner, Owner::Workgroup(_))
+    }
+
+    fn user(user: &'a User, row: Option<Row>, assignment: Option<&'a NumberAssignment>) -> Self {
+        let goal = match row {
+            Some(Row::R1 | Row::R6 | Row::ImOnly) => Goal::CicPhone,
+            Some(Row::R3 | Row::R4 | Row::R5) => Goal::Station(lookup::line_of(user)),
+            // No phone that the table knows: CIC still takes the call, with voicemail and handlers.
+            Some(Row::R2) | None => Goal::Cic,
+        };
+        Self { owner: Owner::CicUser(user.id.clone()), goal, user: Some(user), row, workgroup: None, assignment }
+    }
+}
+
+impl<'a> Call<'a> {
+    /// Whose number it is, by the precedence of domain rules 3.1: explicit route, CIC objects, Lync objects, the
+    /// inbound option's default.
+    ///
+    /// # Errors
+    /// Why nobody is called.
+    pub(super) fn owner<T: Trail>(&self, number: Number, trail: &mut T) -> Result<Owned<'a>, (Owner, Reason)> {
+        let found = lookup::number(self.view, number);
+        if let Some(owned) = self.by_explicit_route(number, &found, trail)? {
+            return Ok(owned);
+        }
+        if let Some(cic) = found.cic {
+            let owned = self.by_cic(cic, found.assignment);
+            self.tell_cic_won(number, &owned, &found, trail);
+            return self.fit(owned, trail).map_err(|r| (Owner::Nobody, r));
+        }
+        trail.step(Rule::CicOwner, Verdict::Lost, || {
+            format!("{number} is no DID, extension, workgroup or Attendant number of CIC").into()
+        });
+        if let Some(user) = found.line {
+            return self.by_line_uri(number, user, trail).map_err(|r| (Owner::Nobody, r));
+        }
+        trail.step(Rule::LyncOwner, Verdict::Lost, || format!("{number} is nobody's Line URI").into());
+        self.by_default(number, trail)
+    }
+
+    fn by_explicit_route<T: Trail>(
+        &self,
+        number: Number,
+        found: &lookup::Found<'a>,
+        trail: &mut T,
+    ) -> Result<Option<Owned<'a>>, (Owner, Reason)> {
+        let Some(route) = self.config.explicit_route(number) else {
+            trail.step(Rule::ExplicitRoute, Verdict::Lost, || {
+                format!("no explicit route names {number} or a start of it").into()
+            });
+            return Ok(None);
+        };
+        trail.step(Rule::ExplicitRoute, Verdict::Won, || {
+            format!("the explicit route {route} gives {number} to {}", route.owner).into()
+        });
+        let owned = match route.owner {
+            RouteOwner::Reject => return Err((Owner::Refused, Reason::RefusedByRoute)),
+            RouteOwner::Lync => match found.line {
+                Some(user) => Owned { goal: Goal::LyncPhone, ..self.lync_user(user) },
+                None => Owned::system(Owner::Lync, Goal::Lync),
+            },
+            RouteOwner::Workgroup => {
+                let named = route.workgroup.as_deref().and_then(|name| lookup::workgroup(self.view, name));
+                let owned = named.map(|w| self.by_cic(Cic::Workgroup(w), None));
+                owned.unwrap_or_else(|| Owned::system(Owner::Cic, Goal::Cic))
+            }
+            RouteOwner::Cic => match found.cic {
+                Some(cic) => self.by_cic(cic, found.assignment),
+                None => Owned::system(Owner::Cic, Goal::Cic),
+            },
+        };
+        self.fit(owned, trail).map(Some).map_err(|r| (Owner::Nobody, r))
+    }
+
+    fn by_cic(&self, cic: Cic<'a>, assignment: Option<&'a NumberAssignment>) -> Owned<'a> {
+        match cic {
+            Cic::User(user) => Owned::user(user, lookup::row(user), assignment),
+            Cic::Attendant => Owned { assignment, ..Owned::system(Owner::Attendant, Goal::Cic) },
+            Cic::Workgroup(workgroup) => {
+                let agent = self.facts.agent.as_ref().and_then(|id| lookup::user(self.view, id.as_str()));
+                let by_agent = agent.map(|user| Owned::user(user, lookup::row(user), assignment));
+                let owned = by_agent.unwrap_or_else(|| Owned::system(Owner::Cic, Goal::Cic));
+                let owner = Owner::Workgroup(workgroup.id.clone());
+                Owned { owner, workgroup: Some(workgroup), assignment, ..owned }
+            }
+        }
+    }
+
+    pub(super) fn lync_user(&self, user: &'a User) -> Owned<'a> {
+        Owned {
+            owner: Owner::LyncUser(user.id.clone()),
+            goal: Goal::LyncPhone,
+            user: Some(user),
+            row: lookup::row(user),
+            workgroup: None,
+            assignment: None,
+        }
+    }
+
+    /// A Line URI called as such. Of a Lync user it is the number; of rows 3 to 5 the station's contact address,
+    /// which rings in Lync unless CIC itself calls it; of row 6 the CIC phone's own number.
+    fn by_line_uri<T: Trail>(&self, number: Number, user: &'a User, trail: &mut T) -> Result<Owned<'a>, Reason> {
+        let row = lookup::row(user);
+        trail.step(Rule::LyncOwner, Verdict::Won, || {
+            let name = name(user);
+            match (&user.cic, row) {
+                (None, _) => {
+                    format!("{number} is the Line URI of {name}, who has no CIC account: Lync owns it").into()
+                }
+                (_, Some(Row::R6)) => {
+                    format!("{number} is {name}'s Line URI under remote call control, which is the number of a CIC \
+                             phone: CIC owns it")
+                    .into()
+                }
+                _ => format!("{number} is {name}'s Line URI, not a DID: Lync rings it without CIC").into(),
+            }
+        });
+        trail.step(Rule::DefaultOwner, Verdict::Lost, || "the number has an owner".into());
+        if row == Some(Row::R6) {
+            return self.fit(Owned::user(user, row, None), trail);
+        }
+        Ok(self.lync_user(user))
+    }
+
+    fn by_default<T: Trail>(&self, number: Number, trail: &mut T) -> Result<Owned<'a>, (Owner, Reason)> {
+        let range = self.config.range(number);
+        if number.is_global() && range.is_none() {
+            trail.step(Rule::DefaultOwner, Verdict::Won, || {
+                format!("{number} lies in none of the tenant's ranges: it is the PSTN's").into()
+            });
+            return Ok(Owned::system(Owner::Pstn, Goal::Pstn));
+        }
+        let owner = match self.config.inbound {
+            InboundOption::ProxyFirst => self.config.default_route,
+            InboundOption::CicFirst => Some(RouteOwner::Cic),
+            InboundOption::LyncFirst => Some(RouteOwner::Lync),
+        };
+        trail.step(Rule::DefaultOwner, Verdict::Won, || {
+            let inbound = self.config.inbound;
+            match owner {
+                Some(owner) => format!("nobody owns {number}: the default of {inbound} is {owner}").into(),
+                None => format!("nobody owns {number}, and {inbound} has no default route").into(),
+            }
+        });
+        match owner {
+            Some(RouteOwner::Cic) => Ok(Owned::system(Owner::Cic, Goal::Cic)),
+            Some(RouteOwner::Lync) => Ok(Owned::system(Owner::Lync, Goal::Lync)),
+            Some(RouteOwner::Reject) => Err((Owner::Refused, Reason::RefusedByRoute)),
+            Some(RouteOwner::Workgroup) | None => Err((Owner::Nobody, Reason::UnknownNumber)),
+        }
+    }
+
+    /// Whether the user or agent can be called by the table at all (domain rules 1.2, 9).
+    fn fit<T: Trail>(&self, owned: Owned<'a>, trail: &mut T) -> Result<Owned<'a>, Reason> {
+        if owned.queue() && owned.user.is_some_and(|u| u.cic.is_none()) {
+            trail.step(Rule::EndpointRow, Verdict::Lost, || {
+                let agent = owned.user.map(name).unwrap_or_default();
+                format!("{agent} has no CIC account and cannot be an agent").into()
+            });
+            return Err(Reason::AgentNotCicUser);
+        }
+        let (Some(user), Some(row)) = (owned.user, owned.row) else { return Ok(owned) };
+        if row == Row::R5 && !self.config.features.row5 {
+            trail.step(Rule::EndpointRow, Verdict::Lost, || {
+                format!("{} is of row 5 ({}), which the tenant has not turned on", name(user), row.words()).into()
+            });
+            return Err(Reason::NotReleased);
+        }
+        trail.step(Rule::EndpointRow, Verdict::Applied, || {
+            let now = endpoint::in_force(user, row, self.facts).row;
+            format!("{} is of row {}: {}", name(user), now.name(), now.words()).into()
+        });
+        Ok(owned)
+    }
+
+    fn tell_cic_won<T: Trail>(
+        &self,
+        number: Number,
+        owned: &Owned<'a>,
+        found: &lookup::Found<'a>,
+        trail: &mut T,
+    ) {
+        trail.step(Rule::CicOwner, Verdict::Won, || {
+            let what = match (&owned.owner, found.assignment) {
+                (Owner::CicUser(_), Some(_)) => "DID",
+                (Owner::CicUser(_), None) if number.is_global() => "number",
+                (Owner::CicUser(_), None) => "extension",
+                _ => "number",
+            };
+            let whose = match (&owned.owner, owned.user) {
+                (Owner::CicUser(_), Some(user)) => format!("{}'s {what}", name(user)),
+                (Owner::Workgroup(id), _) => format!("the number of workgroup {id}"),
+                _ => "an Attendant number".into(),
+            };
+            format!("{number} is {whose} (directory), so CIC owns it").into()
+        });
+        trail.step(Rule::LyncOwner, Verdict::Lost, || match (found.line, owned.user) {
+            (Some(user), _) => {
+                format!("{number} is also {}'s Line URI, but a CIC entry comes before a Lync entry", name(user)).into()
+            }
+            (None, Some(user)) => match lookup::line_of(user) {
+                Some(line) => format!("{number} is nobody's Line URI; {}'s is {line}", name(user)).into(),
+                None => format!("{number} is nobody's Line URI").into(),
+            },
+            (None, None) => format!("{number} is nobody's Line URI").into(),
+        });
+        trail.step(Rule::DefaultOwner, Verdict::Lost, || "the number has an owner".into());
+    }
+
+    /// Whether the method asks where something else than a new call goes: a number that a transfer or redirection
+    /// names did not come from the system that the call came from.
+    pub(super) const fn retargeted(&self) -> bool {
+        matches!(self.attempt.method, Method::Refer | Method::Redirect)
+    }
+}
+
+/// A user, as people call them.
+pub(super) fn name(user: &User) -> &str {
+    user.display_name.as_deref().unwrap_or(user.id.as_str())
+}
