@@ -113,7 +113,9 @@ impl<'a> Call<'a> {
         let user = if believed { number.and_then(|n| lookup::user_by_number(self.view, n)) } else { None };
         let user = user.or_else(|| if believed { lookup::user_by_sip(self.view, address?) } else { None });
         let site = user.and_then(|u| lookup::site_of_caller(self.view, u)).or(Some(trunk.site));
-        Caller { number: number.or_else(|| self.number_of(user?)), user, site }
+        // An extension means nothing outside: a user is shown by the DID where there is one.
+        let number = number.filter(|n| n.is_global()).or_else(|| self.number_of(user?)).or(number);
+        Caller { number, user, site }
     }
 
     /// The number or address that a text names.
@@ -304,6 +306,7 @@ impl<'a> Call<'a> {
     /// which rings in Lync unless CIC itself calls it; of row 6 the CIC phone's own number.
     fn by_line_uri<T: Trail>(&self, number: Number, user: &'a User, trail: &mut T) -> Result<Owned<'a>, Reason> {
         let row = lookup::row(user);
+        let by_cic = self.entry.role() == Some(TrunkRole::Cic) && user.cic.is_some();
         trail.step(Rule::LyncOwner, Verdict::Won, || {
             let name = name(user);
             match (&user.cic, row) {
@@ -315,14 +318,17 @@ impl<'a> Call<'a> {
                              phone: CIC owns it")
                     .into()
                 }
+                _ if by_cic => format!("{number} is {name}'s Line URI: CIC rings the station there").into(),
                 _ => format!("{number} is {name}'s Line URI, not a DID: Lync rings it without CIC").into(),
             }
         });
         trail.step(Rule::DefaultOwner, Verdict::Lost, || "the number has an owner".into());
-        if row == Some(Row::R6) {
-            return self.fit(Owned::user(user, row, None), trail);
+        match row {
+            Some(Row::R6) => self.fit(Owned::user(user, row, None), trail),
+            // What CIC rings is a station, and row 5 is one only where the tenant turned it on.
+            _ if by_cic => self.fit(self.lync_user(user), trail),
+            _ => Ok(self.lync_user(user)),
         }
-        Ok(self.lync_user(user))
     }
 
     fn by_default<T: Trail>(&self, number: Number, trail: &mut T) -> Result<Owned<'a>, (Owner, Reason)> {

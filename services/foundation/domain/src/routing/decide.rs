@@ -252,7 +252,7 @@ impl<'a> Call<'a> {
             return self.survive(number, owned, trail);
         }
         if self.config.model == Model::LocalControl {
-            trail.step(Rule::Survivable, Verdict::Lost, || "the CIC in the cloud answers".into());
+            trail.step(Rule::Survivable, Verdict::Lost, || "the CIC in the cloud is not known to be silent".into());
         }
         let media = &self.config.media;
         let server = media::media_server(
@@ -572,7 +572,7 @@ impl<'a> Call<'a> {
 
     /// The site whose egress an emergency call takes: the caller's; where that has none, the phones', then any that
     /// has one, for a call that reaches a rescuer elsewhere is better than none; at last any gateway.
-    fn emergency_site(&self) -> Option<(SiteIx, Trunks)> {
+    pub(super) fn emergency_site(&self) -> Option<(SiteIx, Trunks)> {
         let all = (0_u8..).zip(&self.config.sites).map(|(at, _)| SiteIx(at));
         let order = self.caller.site.into_iter().chain([self.config.places.phones]).chain(all);
         let with_egress = order

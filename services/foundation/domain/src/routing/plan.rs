@@ -241,7 +241,7 @@ pub enum Answer {
     Rcc,
     /// CIC or a system answers itself.
     System,
-    /// Nobody.
+    /// By nobody of the tenant's: the call leaves it, or reaches nobody.
     None,
 }
 

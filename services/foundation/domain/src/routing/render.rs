@@ -92,6 +92,7 @@ const LANE: usize = 10;
 fn rungs(out: &mut String, plan: &Plan, columns: &[&Hop], known: impl Fn(usize, &Hop) -> Known) {
     let column = |hop: &Hop| columns.iter().position(|c| same_column(c, hop)).unwrap_or(0);
     let lane = |text: &str| format!("{text:<LANE$}");
+    let width = columns.len().saturating_sub(1) * LANE + 1;
     let head: String = columns.iter().map(|c| lane(c.element.name())).collect();
     let sites: String = columns.iter().map(|c| lane(&cut(c.site.as_str(), LANE - 1))).collect();
     let idle: String = columns.iter().map(|_| lane("│")).collect();
@@ -105,11 +106,11 @@ fn rungs(out: &mut String, plan: &Plan, columns: &[&Hop], known: impl Fn(usize, 
         match to.join {
             Join::Next => {}
             Join::Aside => {
-                let _ = writeln!(out, "  {idle}  CIC rings the caller's own station");
+                let _ = writeln!(out, "  {:<width$}  CIC rings the caller's own station", idle.trim_end());
                 continue;
             }
             Join::OnAnswer => {
-                let _ = writeln!(out, "  {idle}  once that is answered");
+                let _ = writeln!(out, "  {:<width$}  once that is answered", idle.trim_end());
                 continue;
             }
         }
@@ -133,7 +134,7 @@ fn leg_words(leg: &Leg) -> String {
 
 /// One line of the ladder, with an arrow between two lanes.
 fn rung(lanes: usize, from: usize, to: usize, leg: &Leg) -> String {
-    let mut line: Vec<char> = std::iter::repeat_n(' ', lanes * LANE).collect();
+    let mut line: Vec<char> = std::iter::repeat_n(' ', lanes.saturating_sub(1) * LANE + 1).collect();
     for lane in 0..lanes {
         line[lane * LANE] = '│';
     }
@@ -159,6 +160,8 @@ fn facts(out: &mut String, plan: &Plan) {
     row("callee", &callee(plan));
     if !plan.hops.is_empty() {
         row("way", &plan.hops_words());
+    }
+    if !plan.legs.is_empty() {
         row("legs", &plan.legs_words());
     }
     for leg in plan.legs.iter().filter(|l| l.side) {
@@ -183,12 +186,18 @@ fn facts(out: &mut String, plan: &Plan) {
         let why = plan.answer.why().map(|w| format!(" ({w})")).unwrap_or_default();
         row("answer", &format!("{}{why}", plan.answer.words()));
     }
-    let (without, with) = plan.media_crossings;
-    row(
-        "crossings",
-        &format!("signalling {}, media {without} without a media server in the way and {with} with one", plan.signalling_crossings),
-    );
-    row("mediation", &format!("{} of Mediation's sessions", plan.mediation_sessions));
+    let signalling = plan.signalling_crossings;
+    match plan.media_crossings {
+        _ if plan.rejected.is_some() => row("crossings", &format!("signalling {signalling}")),
+        (without, with) if without == with => row("crossings", &format!("signalling {signalling}, media {with}")),
+        (without, with) => {
+            row("crossings", &format!("signalling {signalling}, media {without}; with a media server in the way {with}"));
+        }
+    }
+    row("sessions", &format!("{} of Lync Mediation", plan.mediation_sessions));
+    if plan.rejected.is_some() {
+        return;
+    }
     row("WAN lost", &format!("{}: {}", plan.wan_lost.name(), plan.wan_lost.words()));
 }
 

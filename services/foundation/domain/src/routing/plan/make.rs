@@ -121,6 +121,12 @@ impl<'c, 'a> Planner<'c, 'a> {
             let site = lookup::site_of_phone(self.call.view, user);
             self.stand.callee_phone = site.unwrap_or(self.stand.callee_phone);
         }
+        if aim.number.is_none() {
+            // Help is called by a gateway of the caller's site, wherever other calls leave.
+            let gateway = self.call.emergency_site().and_then(|(_, trunks)| trunks.first().copied());
+            let Some(gateway) = gateway else { return self.refused(None, Reason::NoEmergencyEgress) };
+            self.stand.gateway = self.config.trunk(gateway).site;
+        }
         let lost = self.call.facts.wan_lost || self.call.survivable();
         if !lost && !aim.rings_at_once && self.asks_tandem() {
             match aim.number.map(|n| self.call.next(n, &aim.owned, trail)) {
@@ -189,14 +195,18 @@ impl<'c, 'a> Planner<'c, 'a> {
     /// A plan that ends where the call is refused.
     fn refused(&self, number: Option<Number>, reason: Reason) -> Plan {
         let way = self.way(number).entry(self.start);
+        let peers = Peers::of(self.config, self.gateway());
+        let legs = legs::legs(&way.steps, &peers, &self.stand, Sides::default());
         let hops = way.steps.iter().map(|s| s.hop(self.config)).collect();
-        Plan { hops, ..nowhere(rejection(reason)) }
+        let signalling_crossings = crossing(&legs);
+        let mediation_sessions = count(way.steps.iter().filter(|s| s.element == Element::Med).count());
+        Plan { hops, legs, signalling_crossings, mediation_sessions, ..nowhere(rejection(reason)) }
     }
 
     fn describe<T: Trail>(&self, aim: &Aim<'a>, mut way: Way<'a>, lost: bool, trail: &mut T) -> Plan {
         let goal = aim.owned.goal;
         let queue = aim.owned.queue();
-        let wan_lost = wan::wan_lost(self.config, &self.stand, &way.steps, goal, queue);
+        let wan_lost = self.wan_lost(&way, goal, queue);
         let mut rejected = way.cut.map(|cut| match cut {
             Cut::NoSharedUsage => Reason::NoSharedUsage,
             Cut::Loop => Reason::PlannedLoop,
@@ -205,9 +215,11 @@ impl<'c, 'a> Planner<'c, 'a> {
         if rejected.is_none() && cut_by_wan {
             rejected = self.survive(aim, &mut way, wan_lost, trail).err();
         }
-        let (callee, mut answer, mut features) = self.who_answers(aim, &way);
+        let (mut callee, mut answer, mut features) = self.who_answers(aim, &way);
         if cut_by_wan {
             (answer, features) = left(answer, goal, wan_lost);
+            // Whoever takes the call, it is no agent of the queue.
+            callee = if queue { Callee::Queue } else { callee };
         }
         let peers = Peers::of(self.config, self.gateway());
         let wants = self.wants(aim, &way, &peers);
@@ -233,7 +245,7 @@ impl<'c, 'a> Planner<'c, 'a> {
                 .filter(|_| rejected.is_none())
                 .map(|(element, site)| (element, self.config.site(site).name.clone())),
             srtp_mixed: wants.mixed,
-            signalling_crossings: count(legs.iter().filter(|l| l.crosses && !l.side).count()),
+            signalling_crossings: crossing(&legs),
             media_crossings: media::crossings(steps, &self.stand, self.server_may_come(aim, &way)),
             mediation_sessions: count(steps.iter().filter(|s| s.element == Element::Med).count()),
             legs,
@@ -241,6 +253,17 @@ impl<'c, 'a> Planner<'c, 'a> {
             answer,
             wan_lost,
             rejected: rejected.map(rejection),
+        }
+    }
+
+    fn wan_lost(&self, way: &Way<'a>, goal: Goal, queue: bool) -> WanLost {
+        let by_client = matches!(self.start, Start::StationFirst(_) | Start::Rcc);
+        let here = self.stand.caller_phone;
+        match wan::wan_lost(self.config, &self.stand, &way.steps, goal, queue) {
+            WanLost::NotApplicable => WanLost::NotApplicable,
+            // The caller's own client must reach CIC before there is a call.
+            _ if by_client && wan::lost(here, self.stand.cic) => WanLost::Fails,
+            other => other,
         }
     }
 
@@ -422,6 +445,10 @@ fn left(answer: Answer, goal: Goal, wan_lost: WanLost) -> (Answer, Features) {
         WanLost::Announce => (Answer::System, Features::default()),
         WanLost::NotApplicable | WanLost::Works | WanLost::Fails => (answer, Features::default()),
     }
+}
+
+fn crossing(legs: &[super::Leg]) -> u8 {
+    count(legs.iter().filter(|l| l.crosses && !l.side).count())
 }
 
 fn count(n: usize) -> u8 {

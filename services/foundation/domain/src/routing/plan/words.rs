@@ -167,7 +167,7 @@ impl Answer {
             Self::Manual(_) => "manual answer",
             Self::Rcc => "RCC control",
             Self::System => "answered by the system",
-            Self::None => "nobody",
+            Self::None => "none of ours",
         }
     }
 
