@@ -68,10 +68,8 @@ fn decide_by_option_ingress_and_called() {
                     "lync" => "sip:+49305550202@acme.example;user=phone",
                     _ => STRANGER,
                 };
-                let attempt = CallAttempt {
-                    caller: Caller { from, ..Caller::default() },
-                    ..by_trunk(ingress, called)
-                };
+                let attempt =
+                    CallAttempt { caller: Caller { from, ..Caller::default() }, ..by_trunk(ingress, called) };
                 let (decision, _) = world.decide(&attempt, &Facts::default());
                 let _ = writeln!(out, "  {what:<16} {called:<13} {}", line(&decision));
             }
@@ -92,8 +90,7 @@ fn first(decision: &Decision) -> Result<(&str, &str), Reason> {
     outcome(decision).map(|r| (r.targets[0].trunk.as_str(), &*r.targets[0].request_uri))
 }
 
-const LYNC_R3: (&str, &str) =
-    ("lync", "sip:+49305550203@med1.acme.example:5068;user=phone;transport=tcp");
+const LYNC_R3: (&str, &str) = ("lync", "sip:+49305550203@med1.acme.example:5068;user=phone;transport=tcp");
 
 /// Vector 1: the same number in two tenants with different owners.
 #[test]
@@ -138,7 +135,10 @@ fn each_target_carries_its_trunks_timers_and_retry_list() {
     let route = outcome(&decision).unwrap();
     assert_eq!(route.targets.len(), 2);
     for target in &route.targets {
-        assert_eq!((&*target.retry_on, target.no_response_ms, target.only_100_ms), (&[500][..], 2_000, 8_000));
+        assert_eq!(
+            (&*target.retry_on, target.no_response_ms, target.only_100_ms),
+            (&[500][..], 2_000, 8_000)
+        );
     }
     let (decision, _) = world.decide(&by_trunk("gw", "+49305550202"), &Facts::default());
     let lync = &outcome(&decision).unwrap().targets[0];
@@ -161,7 +161,8 @@ fn a_silent_address_goes_last_also_behind_a_backup_trunk() {
         outcome(&decision).unwrap().targets.iter().map(|t| t.host.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(hosts(&Facts::default()), ["10.0.1.1", "10.0.1.2", "10.0.1.9"]);
-    let silent = SilentAddress { trunk: "cic".parse().unwrap(), host: "10.0.1.1".into(), port: 5060, ip: None };
+    let silent =
+        SilentAddress { trunk: "cic".parse().unwrap(), host: "10.0.1.1".into(), port: 5060, ip: None };
     assert_eq!(
         hosts(&Facts { silent: vec![silent], ..Facts::default() }),
         ["10.0.1.2", "10.0.1.9", "10.0.1.1"]
@@ -171,8 +172,7 @@ fn a_silent_address_goes_last_also_behind_a_backup_trunk() {
 #[test]
 fn row_5_is_a_named_refusal_until_the_tenant_turns_it_on() {
     for (on, expected) in [(true, Ok("cic")), (false, Err(Reason::NotReleased))] {
-        let world =
-            World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| spec.features.row5 = on);
+        let world = World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| spec.features.row5 = on);
         let (decision, _) = world.decide(&by_trunk("gw", "+49305550105"), &Facts::default());
         assert_eq!(first(&decision).map(|f| f.0), expected, "{on}");
     }
@@ -207,7 +207,8 @@ fn cic_rings_its_station_by_the_line_uri() {
 fn nothing_goes_back_where_it_came_from() {
     for inbound in OPTIONS {
         let world = World::new(Model::OnPremises, inbound);
-        for (ingress, called) in [("cic", "+49305550101"), ("cic", "+49305550120"), ("lync", "+49305550202")] {
+        for (ingress, called) in [("cic", "+49305550101"), ("cic", "+49305550120"), ("lync", "+49305550202")]
+        {
             let (decision, _) = world.decide(&by_trunk(ingress, called), &Facts::default());
             assert_eq!(outcome(&decision).err(), Some(Reason::WouldReturn), "{inbound} {ingress} {called}");
         }
@@ -280,10 +281,9 @@ fn survivable_rules_by_row() {
 /// Vector 21, decided: without a media server of the premises the call goes on unrecorded, or is refused.
 #[test]
 fn a_recorded_call_without_a_media_server_follows_policy() {
-    for (lost, expected) in [
-        (MediaLost::ProceedUnrecorded, Ok("cic")),
-        (MediaLost::Refuse, Err(Reason::NoMediaServer)),
-    ] {
+    for (lost, expected) in
+        [(MediaLost::ProceedUnrecorded, Ok("cic")), (MediaLost::Refuse, Err(Reason::NoMediaServer))]
+    {
         let world = World::with(Model::LocalControl, InboundOption::ProxyFirst, |spec| {
             spec.media.recorded = true;
             spec.media.media_server_lost = Some(lost);
@@ -413,16 +413,19 @@ fn the_caller_is_told_in_each_trunks_form_and_not_across_a_trust_boundary() {
         let target = &route.targets[0];
         (target.request_uri.to_string(), (*target.identity).clone())
     };
-    // An extension is shown to the carrier by its DID, in the carrier's national form.
-    let (uri, identity) = asserted("cic", "sip:3103@cic.acme.example", "+4989123456", false);
+    // In the carrier's national form.
+    let did = "sip:+49305550103@cic.acme.example;user=phone";
+    let (uri, identity) = asserted("cic", did, "+4989123456", false);
     assert_eq!(uri, "sip:089123456@10.0.0.1");
     assert_eq!(identity.asserted, ["<sip:0305550103@gw.acme.example>", "<tel:+49305550103>"]);
     assert!(!identity.strip);
-    // A number that screening refuses becomes the default number.
-    let (_, identity) = asserted("cic", "sip:+49305550202@cic.acme.example", "+4989123456", false);
-    assert_eq!(identity.asserted[1], "<tel:+49305550100>");
+    // A number that screening refuses, or an extension, which means nothing outside, becomes the default number.
+    for from in ["sip:+49305550202@cic.acme.example", "sip:3103@cic.acme.example"] {
+        let (_, identity) = asserted("cic", from, "+4989123456", false);
+        assert_eq!(identity.asserted[1], "<tel:+49305550100>", "{from}");
+    }
     // Privacy: who is trusted is told and asked for silence; who is not is not told.
-    let (_, identity) = asserted("cic", "sip:3103@cic.acme.example", "+4989123456", true);
+    let (_, identity) = asserted("cic", did, "+4989123456", true);
     assert_eq!((identity.asserted.len(), identity.privacy), (2, Some("id")));
     let (_, identity) = asserted("gw", STRANGER, "+49305550202", true);
     assert_eq!((identity.asserted.len(), identity.privacy, identity.strip), (0, Some("id"), true));
@@ -488,7 +491,11 @@ fn the_trail_says_which_rule_won_and_why_each_other_lost() {
     let silent = Facts { cic_silent_seconds: Some(42), ..Facts::default() };
     show("A stranger calls Ruth's DID", &by_trunk("gw", "+49 30 555 0103"), &Facts::default());
     show("The same while the CIC in the cloud is silent", &by_trunk("gw", "+49 30 555 0103"), &silent);
-    show("A stranger calls Beth, whose DID is her Line URI", &by_trunk("gw", "+49305550208"), &Facts::default());
+    show(
+        "A stranger calls Beth, whose DID is her Line URI",
+        &by_trunk("gw", "+49305550208"),
+        &Facts::default(),
+    );
     show("CIC calls Ruth's station", &by_trunk("cic", "tel:+49305550203"), &Facts::default());
     show("Rita dials a premium number", &by_user("r1", "0900123456"), &Facts::default());
     show("Rita calls for help", &by_user("r1", "112"), &Facts::default());

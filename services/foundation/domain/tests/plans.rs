@@ -18,8 +18,17 @@ struct Row {
 }
 
 const HEAD: [&str; 11] = [
-    "model", "option", "callee", "hops", "legs", "media_anchor", "signalling_crossings", "media_crossings",
-    "mediation_sessions", "features", "wan_lost",
+    "model",
+    "option",
+    "callee",
+    "hops",
+    "legs",
+    "media_anchor",
+    "signalling_crossings",
+    "media_crossings",
+    "mediation_sessions",
+    "features",
+    "wan_lost",
 ];
 
 fn row(model: &str, option: usize, callee: &str, plan: &Plan) -> Row {
@@ -44,7 +53,11 @@ fn row(model: &str, option: usize, callee: &str, plan: &Plan) -> Row {
 }
 
 /// The rows of a model: three options, eleven callees.
-fn rows(model: Model, name: &str, change: impl Fn(&mut tandem_domain::document::policy::TenantSpec)) -> Vec<Row> {
+fn rows(
+    model: Model,
+    name: &str,
+    change: impl Fn(&mut tandem_domain::document::policy::TenantSpec),
+) -> Vec<Row> {
     let mut rows = Vec::new();
     for (option, inbound) in OPTIONS.into_iter().enumerate() {
         let world = World::with(model, inbound, &change);
@@ -75,6 +88,7 @@ fn table(rows: &[Row]) -> String {
 }
 
 /// The decision table as data, which nobody computed: quoted fields may hold commas.
+#[allow(clippy::unwrap_used, reason = "a table that does not read is a failed test")]
 fn table_as_data() -> Vec<Row> {
     let text = include_str!("../../../../tests/data/decision-table.csv");
     let fields = |line: &str| {
@@ -90,11 +104,9 @@ fn table_as_data() -> Vec<Row> {
         fields
     };
     let mut lines = text.lines();
-    let head = fields(lines.next().expect("a head"));
+    let head = fields(lines.next().unwrap());
     assert_eq!(head[1..], HEAD, "the columns of the data");
-    lines
-        .map(|line| Row { cells: fields(line).split_off(1).try_into().expect("eleven columns") })
-        .collect()
+    lines.map(|line| Row { cells: fields(line).split_off(1).try_into().unwrap() }).collect()
 }
 
 #[test]
@@ -122,9 +134,7 @@ fn the_33_rows_with_a_premises_gateway_come_out_as_derived_from_hops_and_sites()
     assert_eq!(derived.len(), 33);
     for (row, derived) in rows.iter().zip(&derived) {
         let [_, option, callee, hops, .., wan_lost] = &row.cells;
-        let found = [
-            option, callee, hops, &row.cells[6], &row.cells[7], &row.cells[8], wan_lost,
-        ];
+        let found = [option, callee, hops, &row.cells[6], &row.cells[7], &row.cells[8], wan_lost];
         assert_eq!(found.map(String::as_str), derived.cells(), "{option} {callee}");
     }
     golden("plan-premises-gateway-33.txt", &table(&rows));
@@ -134,7 +144,9 @@ fn the_33_rows_with_a_premises_gateway_come_out_as_derived_from_hops_and_sites()
 fn line(plan: &Plan) -> String {
     let end = match &plan.rejected {
         Some(rejected) => format!("{} {}", rejected.reason.status(), rejected.reason.name()),
-        None => plan.answer.words().to_owned() + &plan.answer.why().map(|w| format!(": {w}")).unwrap_or_default(),
+        None => {
+            plan.answer.words().to_owned() + &plan.answer.why().map(|w| format!(": {w}")).unwrap_or_default()
+        }
     };
     format!("{}  [{}]  MED {}  {end}", plan.hops_words(), plan.legs_words(), plan.mediation_sessions)
 }
@@ -200,7 +212,11 @@ fn a_did_that_is_the_line_uri_never_reaches_cic_under_option_3() {
         let (plan, _) = world.plan(&by_trunk("gw", "+49305550208"), &Facts::default());
         assert_eq!(plan.hops_words(), hops);
         let interaction = plan.features.supervisor;
-        assert_eq!(interaction, inbound != InboundOption::LyncFirst, "{inbound}: whether there is an interaction");
+        assert_eq!(
+            interaction,
+            inbound != InboundOption::LyncFirst,
+            "{inbound}: whether there is an interaction"
+        );
     }
 }
 
@@ -249,7 +265,11 @@ fn cic_behind_the_proxy() {
     for (inbound, hops, legs) in [
         (InboundOption::ProxyFirst, "GW > PX > CIC > PX > MED > FE > LPH", "a b c c f h i k"),
         (InboundOption::CicFirst, "GW > CIC > EDGE > MED > FE > LPH", "a d c f h i k"),
-        (InboundOption::LyncFirst, "GW > MED > FE > MED > CIC > EDGE > MED > FE > LPH", "a g h h e c f h i k"),
+        (
+            InboundOption::LyncFirst,
+            "GW > MED > FE > MED > CIC > EDGE > MED > FE > LPH",
+            "a g h h e c f h i k",
+        ),
     ] {
         let world = World::with(Model::OnPremises, inbound, |spec| spec.lync.cic_line_direct = false);
         let (plan, _) = world.plan(&by_trunk("gw", "+49305550103"), &Facts::default());
@@ -277,20 +297,15 @@ fn the_edge_in_the_way_decides_its_hops() {
     }
 }
 
-/// Option 3 reaches CIC only if Lync's two trunks share a PSTN usage (domain rules 3.1).
+/// Option 3 reaches CIC only if Lync's two trunks share a PSTN usage (domain rules 3.1): without it the policy is
+/// refused, so that no call finds out.
 #[test]
-fn without_a_shared_usage_lync_keeps_the_call() {
-    let world = World::new(Model::OnPremises, InboundOption::LyncFirst);
-    let config = tandem_domain::tenant::Config {
-        lync: tandem_domain::tenant::LyncSettings { usage_shared: false, ..world.config.lync.clone() },
-        ..world.config.clone()
-    };
-    let world = World { config, ..world };
-    let (plan, _) = world.plan(&by_trunk("gw", "+49305550101"), &Facts::default());
-    assert_eq!(plan.hops_words(), "GW > MED > FE");
-    assert_eq!(plan.rejected.map(|r| r.reason), Some(Reason::NoSharedUsage));
-    let (plan, _) = world.plan(&by_trunk("gw", "+49305550202"), &Facts::default());
-    assert_eq!(plan.rejected, None);
+fn without_a_shared_usage_option_3_is_a_configuration_error() {
+    let world = World::with(Model::OnPremises, InboundOption::LyncFirst, |spec| {
+        spec.lync.cic_usages = vec!["other".into()];
+    });
+    let found = tandem_domain::tenant::compile("acme", &world.spec).unwrap_err();
+    assert!(found.iter().any(|f| f.code == "route.no_shared_usage" && f.is_error()), "{found:#?}");
 }
 
 /// Vector 17: TLS without SRTP to a Lync trunk that requires it is a configuration error before any call.
@@ -374,7 +389,11 @@ fn without_the_premises_media_server_audio_stays_on_the_premises() {
                     assert_eq!(plan.rejected.map(|r| r.reason), Some(Reason::NoMediaServer));
                 }
                 (_, true) => {
-                    assert_eq!((at, plan.media_crossings), (Some(("MS", "cloud")), (0, 2)), "policy's own word");
+                    assert_eq!(
+                        (at, plan.media_crossings),
+                        (Some(("MS", "cloud")), (0, 2)),
+                        "policy's own word"
+                    );
                 }
                 _ => {
                     assert_eq!((at, plan.media_crossings), (Some(("MED", "berlin")), (0, 0)));
@@ -430,7 +449,12 @@ fn ladders() {
     show("The same while the WAN is lost", &local, "+49305550104", &facts);
     let remote = World::new(Model::RemoteControl, InboundOption::LyncFirst);
     let facts = Facts { agent: Some(user("r6")), edge_in_path: true, ..all_connected() };
-    show("Remote control, Lync first, edge in the way: a queue whose agent is R6", &remote, "+49305550120", &facts);
+    show(
+        "Remote control, Lync first, edge in the way: a queue whose agent is R6",
+        &remote,
+        "+49305550120",
+        &facts,
+    );
     let world = World::with(Model::OnPremises, InboundOption::CicFirst, |spec| spec.features.row5 = false);
     show("On-premises, CIC first: row 5 is off", &world, "+49305550105", &Facts::default());
     show("On-premises, CIC first: a Lync user", &world, "+49305550202", &Facts::default());
@@ -438,7 +462,11 @@ fn ladders() {
     let _ = writeln!(
         out,
         "Local control: R4 calls R6 with the CIC client; the station leg was observed\n\n{}",
-        render::ladder(&plan, |at, _| if at < 4 { render::Known::Observed } else { render::Known::Predicted })
+        render::ladder(&plan, |at, _| if at < 4 {
+            render::Known::Observed
+        } else {
+            render::Known::Predicted
+        })
     );
     golden("ladders.txt", &out);
 }

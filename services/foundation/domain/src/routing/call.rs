@@ -11,9 +11,8 @@ use super::plan::way::Goal;
 use super::trail::{Rule, Trail, Verdict};
 use crate::document::directory::{NumberAssignment, User, Workgroup};
 use crate::document::terms::{InboundOption, RouteOwner, TrunkRole};
-use crate::number::canonical::{Origin, canonical};
-use crate::number::parse::{self, Dialled, Refusal};
-use crate::number::{Digits, Number};
+use crate::number::parse::{Dialled, Refusal};
+use crate::number::{Digits, Number, Origin, canonical, parse};
 use crate::tenant::{Config, SiteIx, Trunk, TrunkIx};
 use crate::view::TenantView;
 
@@ -58,7 +57,7 @@ pub(super) struct Caller<'a> {
 /// A call attempt, understood.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call<'a> {
-    pub(super) view: &'a TenantView<'a>,
+    pub(super) view: &'a TenantView,
     pub(super) config: &'a Config,
     pub(super) attempt: &'a CallAttempt<'a>,
     pub(super) facts: &'a Facts,
@@ -73,11 +72,11 @@ impl<'a> Call<'a> {
     /// # Errors
     /// Why it cannot be this tenant's call.
     pub(super) fn read(
-        view: &'a TenantView<'a>,
+        view: &'a TenantView,
         attempt: &'a CallAttempt<'a>,
         facts: &'a Facts,
     ) -> Result<Self, Reason> {
-        let config = view.config();
+        let config: &'a Config = view.config().ok_or(Reason::NoPolicy)?;
         let entry = match attempt.ingress {
             Ingress::Trunk(name) => {
                 let ix = config.trunk_named(name).ok_or(Reason::UnknownTrunk)?;
@@ -87,9 +86,9 @@ impl<'a> Call<'a> {
                 }
                 Entry::Trunk(ix, trunk)
             }
-            Ingress::User(id) => Entry::User(lookup::user(view, id).ok_or(Reason::UnknownUser)?),
+            Ingress::User(id) => Entry::User(view.user(id).ok_or(Reason::UnknownUser)?),
         };
-        let dialled = parse::parse(attempt.called);
+        let dialled = parse(attempt.called);
         let mut call = Self { view, config, attempt, facts, entry, caller: Caller::default(), dialled };
         call.caller = call.who_calls();
         Ok(call)
@@ -100,27 +99,28 @@ impl<'a> Call<'a> {
     fn who_calls(&self) -> Caller<'a> {
         let Entry::Trunk(ix, trunk) = self.entry else {
             let Entry::User(user) = self.entry else { return Caller::default() };
-            return Caller {
-                number: self.number_of(user),
-                user: Some(user),
-                site: lookup::site_of_caller(self.view, user),
-            };
+            let from = parse(self.attempt.caller.from).ok();
+            let site = lookup::site_of_caller(self.view, user);
+            let from = from.and_then(|d| canonical(self.config, Origin { trunk: None, site }, &d).ok());
+            // A phone may say which of the user's numbers it calls by, but not somebody else's.
+            let own = from.filter(|n| lookup::user_by_number(self.view, *n).is_some_and(|u| u.id == user.id));
+            return Caller { number: own.or_else(|| self.number_of(user)), user: Some(user), site };
         };
         let own = matches!(trunk.role, TrunkRole::Cic | TrunkRole::Lync);
         let asserted = self.attempt.caller.asserted.filter(|_| trunk.identity.trusted);
         let (number, address) = self.identified(asserted.unwrap_or(self.attempt.caller.from), ix);
         let believed = own || asserted.is_some();
         let user = if believed { number.and_then(|n| lookup::user_by_number(self.view, n)) } else { None };
-        let user = user.or_else(|| if believed { lookup::user_by_sip(self.view, address?) } else { None });
+        let user =
+            user.or_else(|| if believed { self.view.user_by_sip(address?).map(|u| &**u) } else { None });
         let site = user.and_then(|u| lookup::site_of_caller(self.view, u)).or(Some(trunk.site));
-        // An extension means nothing outside: a user is shown by the DID where there is one.
-        let number = number.filter(|n| n.is_global()).or_else(|| self.number_of(user?)).or(number);
+        let number = number.or_else(|| self.number_of(user?));
         Caller { number, user, site }
     }
 
     /// The number or address that a text names.
     pub(super) fn identified(&self, text: &'a str, ix: TrunkIx) -> (Option<Number>, Option<&'a str>) {
-        match parse::parse(text) {
+        match parse(text) {
             Ok(dialled @ (Dialled::Global(_) | Dialled::Local(_))) => {
                 let origin = Origin { trunk: Some(ix), site: None };
                 (canonical(self.config, origin, &dialled).ok(), None)
@@ -130,12 +130,10 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The number that a user is shown by: the DID, else the Line URI, else the extension.
+    /// The number that a user calls by, where the call itself names none. The Line URI of rows 3 to 5 is the
+    /// station's address, for inside only (domain rules 3.1).
     pub(super) fn number_of(&self, user: &User) -> Option<Number> {
-        lookup::did_of(self.view, user)
-            .or_else(|| lookup::line_of(user).filter(|_| user.cic.is_none()))
-            .or_else(|| lookup::extension_of(user))
-            .or_else(|| lookup::line_of(user))
+        lookup::extension_of(self.view, user).or_else(|| lookup::line_of(self.view, user))
     }
 
     /// Whether the call is one for help: the urn, or a dial string that holds where the caller sits.
@@ -205,16 +203,6 @@ impl<'a> Owned<'a> {
     pub(super) const fn queue(&self) -> bool {
         matches!(self.owner, Owner::Workgroup(_))
     }
-
-    fn user(user: &'a User, row: Option<Row>, assignment: Option<&'a NumberAssignment>) -> Self {
-        let goal = match row {
-            Some(Row::R1 | Row::R6 | Row::ImOnly) => Goal::CicPhone,
-            Some(Row::R3 | Row::R4 | Row::R5) => Goal::Station(lookup::line_of(user)),
-            // No phone that the table knows: CIC still takes the call, with voicemail and handlers.
-            Some(Row::R2) | None => Goal::Cic,
-        };
-        Self { owner: Owner::CicUser(user.id.clone()), goal, user: Some(user), row, workgroup: None, assignment }
-    }
 }
 
 impl<'a> Call<'a> {
@@ -223,13 +211,24 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// Why nobody is called.
-    pub(super) fn owner<T: Trail>(&self, number: Number, trail: &mut T) -> Result<Owned<'a>, (Owner, Reason)> {
+    pub(super) fn owner<T: Trail>(
+        &self,
+        number: Number,
+        trail: &mut T,
+    ) -> Result<Owned<'a>, (Owner, Reason)> {
         let found = lookup::number(self.view, number);
         if let Some(owned) = self.by_explicit_route(number, &found, trail)? {
             return Ok(owned);
         }
         if let Some(cic) = found.cic {
             let owned = self.by_cic(cic, found.assignment);
+            if matches!(owned.owner, Owner::LyncUser(_)) {
+                trail.step(Rule::LyncOwner, Verdict::Won, || {
+                    let name = owned.user.map(name).unwrap_or_default();
+                    format!("{number} is assigned to {name}, who has no CIC account: Lync owns it").into()
+                });
+                return Ok(owned);
+            }
             self.tell_cic_won(number, &owned, &found, trail);
             return self.fit(owned, trail).map_err(|r| (Owner::Nobody, r));
         }
@@ -265,7 +264,7 @@ impl<'a> Call<'a> {
                 None => Owned::system(Owner::Lync, Goal::Lync),
             },
             RouteOwner::Workgroup => {
-                let named = route.workgroup.as_deref().and_then(|name| lookup::workgroup(self.view, name));
+                let named = route.workgroup.as_deref().and_then(|name| self.view.workgroup(name));
                 let owned = named.map(|w| self.by_cic(Cic::Workgroup(w), None));
                 owned.unwrap_or_else(|| Owned::system(Owner::Cic, Goal::Cic))
             }
@@ -279,15 +278,38 @@ impl<'a> Call<'a> {
 
     fn by_cic(&self, cic: Cic<'a>, assignment: Option<&'a NumberAssignment>) -> Owned<'a> {
         match cic {
-            Cic::User(user) => Owned::user(user, lookup::row(user), assignment),
+            Cic::User(user) if user.cic.is_none() => Owned { assignment, ..self.lync_user(user) },
+            Cic::User(user) => self.cic_user(user, assignment),
             Cic::Attendant => Owned { assignment, ..Owned::system(Owner::Attendant, Goal::Cic) },
+            Cic::Station(_) => Owned { assignment, ..Owned::system(Owner::Cic, Goal::CicPhone) },
+            Cic::Unknown => Owned { assignment, ..Owned::system(Owner::Cic, Goal::Cic) },
             Cic::Workgroup(workgroup) => {
-                let agent = self.facts.agent.as_ref().and_then(|id| lookup::user(self.view, id.as_str()));
-                let by_agent = agent.map(|user| Owned::user(user, lookup::row(user), assignment));
+                let agent =
+                    self.facts.agent.as_ref().and_then(|id| self.view.user(id.as_str()).map(|u| &**u));
+                let by_agent = agent.map(|user| self.cic_user(user, assignment));
                 let owned = by_agent.unwrap_or_else(|| Owned::system(Owner::Cic, Goal::Cic));
                 let owner = Owner::Workgroup(workgroup.id.clone());
                 Owned { owner, workgroup: Some(workgroup), assignment, ..owned }
             }
+        }
+    }
+
+    fn cic_user(&self, user: &'a User, assignment: Option<&'a NumberAssignment>) -> Owned<'a> {
+        let row = lookup::row(user);
+        let goal = match row {
+            // Instant messages only, and nothing that rings: CIC still takes the call, with voicemail and handlers.
+            Some(Row::ImOnly) if user.phone.is_none() => Goal::Cic,
+            Some(Row::R1 | Row::R6 | Row::ImOnly) => Goal::CicPhone,
+            Some(Row::R3 | Row::R4 | Row::R5) => Goal::Station(lookup::line_of(self.view, user)),
+            Some(Row::R2) | None => Goal::Cic,
+        };
+        Owned {
+            owner: Owner::CicUser(user.id.clone()),
+            goal,
+            user: Some(user),
+            row,
+            workgroup: None,
+            assignment,
         }
     }
 
@@ -304,7 +326,12 @@ impl<'a> Call<'a> {
 
     /// A Line URI called as such. Of a Lync user it is the number; of rows 3 to 5 the station's contact address,
     /// which rings in Lync unless CIC itself calls it; of row 6 the CIC phone's own number.
-    fn by_line_uri<T: Trail>(&self, number: Number, user: &'a User, trail: &mut T) -> Result<Owned<'a>, Reason> {
+    fn by_line_uri<T: Trail>(
+        &self,
+        number: Number,
+        user: &'a User,
+        trail: &mut T,
+    ) -> Result<Owned<'a>, Reason> {
         let row = lookup::row(user);
         let by_cic = self.entry.role() == Some(TrunkRole::Cic) && user.cic.is_some();
         trail.step(Rule::LyncOwner, Verdict::Won, || {
@@ -313,18 +340,18 @@ impl<'a> Call<'a> {
                 (None, _) => {
                     format!("{number} is the Line URI of {name}, who has no CIC account: Lync owns it").into()
                 }
-                (_, Some(Row::R6)) => {
-                    format!("{number} is {name}'s Line URI under remote call control, which is the number of a CIC \
-                             phone: CIC owns it")
-                    .into()
-                }
+                (_, Some(Row::R6)) => format!(
+                    "{number} is {name}'s Line URI under remote call control, which is the number of a CIC \
+                             phone: CIC owns it"
+                )
+                .into(),
                 _ if by_cic => format!("{number} is {name}'s Line URI: CIC rings the station there").into(),
                 _ => format!("{number} is {name}'s Line URI, not a DID: Lync rings it without CIC").into(),
             }
         });
         trail.step(Rule::DefaultOwner, Verdict::Lost, || "the number has an owner".into());
         match row {
-            Some(Row::R6) => self.fit(Owned::user(user, row, None), trail),
+            Some(Row::R6) => self.fit(self.cic_user(user, None), trail),
             // What CIC rings is a station, and row 5 is one only where the tenant turned it on.
             _ if by_cic => self.fit(self.lync_user(user), trail),
             _ => Ok(self.lync_user(user)),
@@ -371,7 +398,8 @@ impl<'a> Call<'a> {
         let (Some(user), Some(row)) = (owned.user, owned.row) else { return Ok(owned) };
         if row == Row::R5 && !self.config.features.row5 {
             trail.step(Rule::EndpointRow, Verdict::Lost, || {
-                format!("{} is of row 5 ({}), which the tenant has not turned on", name(user), row.words()).into()
+                format!("{} is of row 5 ({}), which the tenant has not turned on", name(user), row.words())
+                    .into()
             });
             return Err(Reason::NotReleased);
         }
@@ -399,15 +427,21 @@ impl<'a> Call<'a> {
             let whose = match (&owned.owner, owned.user) {
                 (Owner::CicUser(_), Some(user)) => format!("{}'s {what}", name(user)),
                 (Owner::Workgroup(id), _) => format!("the number of workgroup {id}"),
-                _ => "an Attendant number".into(),
+                (Owner::Attendant, _) => "an Attendant number".into(),
+                _ => match found.cic {
+                    Some(Cic::Station(station)) => format!("the extension of station {}", station.id),
+                    _ => "assigned to somebody whom the directory does not know".into(),
+                },
             };
             format!("{number} is {whose} (directory), so CIC owns it").into()
         });
         trail.step(Rule::LyncOwner, Verdict::Lost, || match (found.line, owned.user) {
-            (Some(user), _) => {
-                format!("{number} is also {}'s Line URI, but a CIC entry comes before a Lync entry", name(user)).into()
-            }
-            (None, Some(user)) => match lookup::line_of(user) {
+            (Some(user), _) => format!(
+                "{number} is also {}'s Line URI, but a CIC entry comes before a Lync entry",
+                name(user)
+            )
+            .into(),
+            (None, Some(user)) => match lookup::line_of(self.view, user) {
                 Some(line) => format!("{number} is nobody's Line URI; {}'s is {line}", name(user)).into(),
                 None => format!("{number} is nobody's Line URI").into(),
             },

@@ -167,6 +167,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// The tenant has no policy that compiles.
+    NoPolicy = "policy.none", 503, "the tenant has no policy in force: write one, or see why it was refused";
     /// The ingress trunk is not of this tenant's policy.
     UnknownTrunk = "trunk.unknown", 403, "the trunk is not in the tenant's policy: check spec.trunks";
     /// The user whose phone is said to call is not in this tenant's directory.

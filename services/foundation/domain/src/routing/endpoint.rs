@@ -43,7 +43,9 @@ pub(super) fn in_force(user: &User, configured: Row, facts: &Facts) -> InForce {
 
 /// Whether the Lync client can take the phone off-hook: its own audio, or a desk phone paired with it.
 fn phone_obeys(user: &User) -> bool {
-    user.phone.as_ref().is_some_and(|p| p.kind == PhoneKind::LyncSoft || (p.kind == PhoneKind::LyncHard && p.paired))
+    user.phone
+        .as_ref()
+        .is_some_and(|p| p.kind == PhoneKind::LyncSoft || (p.kind == PhoneKind::LyncHard && p.paired))
 }
 
 /// What a call to a row has while CIC handles it; as an agent's call from a queue, or by number.

@@ -116,7 +116,8 @@ fn rungs(out: &mut String, plan: &Plan, columns: &[&Hop], known: impl Fn(usize, 
         }
         let Some(leg) = legs.next() else { continue };
         let rung = rung(columns.len(), column(from), column(to), leg);
-        let mut text = format!("{} by {}, {}", leg_words(leg), to.decided_by.words(), known(at + 1, to).words());
+        let mut text =
+            format!("{} by {}, {}", leg_words(leg), to.decided_by.words(), known(at + 1, to).words());
         if to.number.is_some() && to.number != number {
             number = to.number;
             let _ = write!(text, ", {}", to.number.map(|n| n.to_string()).unwrap_or_default());
@@ -189,9 +190,14 @@ fn facts(out: &mut String, plan: &Plan) {
     let signalling = plan.signalling_crossings;
     match plan.media_crossings {
         _ if plan.rejected.is_some() => row("crossings", &format!("signalling {signalling}")),
-        (without, with) if without == with => row("crossings", &format!("signalling {signalling}, media {with}")),
+        (without, with) if without == with => {
+            row("crossings", &format!("signalling {signalling}, media {with}"))
+        }
         (without, with) => {
-            row("crossings", &format!("signalling {signalling}, media {without}; with a media server in the way {with}"));
+            row(
+                "crossings",
+                &format!("signalling {signalling}, media {without}; with a media server in the way {with}"),
+            );
         }
     }
     row("sessions", &format!("{} of Lync Mediation", plan.mediation_sessions));
@@ -283,7 +289,10 @@ fn route_rows(route: &Route) -> Vec<(String, String)> {
         let on = if codes.is_empty() { String::new() } else { format!(", or after {}", codes.join(" ")) };
         rows.push((
             "next after".into(),
-            format!("{} ms of silence, {} ms with nothing but 100{on}", target.no_response_ms, target.only_100_ms),
+            format!(
+                "{} ms of silence, {} ms with nothing but 100{on}",
+                target.no_response_ms, target.only_100_ms
+            ),
         ));
         rows.push(("caller".into(), identity(target)));
     }

@@ -133,7 +133,8 @@ mod tests {
     use super::*;
 
     fn addresses(list: &[(u16, u16)]) -> Vec<Address> {
-        let address = |&(priority, weight): &(u16, u16)| Address { host: "h".into(), port: 5060, priority, weight };
+        let address =
+            |&(priority, weight): &(u16, u16)| Address { host: "h".into(), port: 5060, priority, weight };
         list.iter().map(address).collect()
     }
 

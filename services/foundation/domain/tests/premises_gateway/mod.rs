@@ -12,13 +12,13 @@
 //!   the gateway has a second route to Mediation.
 
 /// One derived row.
-pub struct Derived {
+pub(crate) struct Derived {
     cells: [String; 7],
 }
 
 impl Derived {
     /// Option, callee, hops, signalling crossings, media crossings, Mediation sessions, WAN lost.
-    pub fn cells(&self) -> [&str; 7] {
+    pub(crate) fn cells(&self) -> [&str; 7] {
         std::array::from_fn(|at| self.cells[at].as_str())
     }
 }
@@ -37,7 +37,7 @@ fn changes(path: &[&str]) -> usize {
 }
 
 /// Derives rows 67 to 99 of the decision table with the gateway moved.
-pub fn derive(table: &str) -> Vec<Derived> {
+pub(crate) fn derive(table: &str) -> Vec<Derived> {
     let rows = table.lines().skip(1).filter(|line| line.split(',').nth(1) == Some("remote"));
     rows.map(|line| {
         let cells: Vec<&str> = line.split(',').collect();

@@ -6,10 +6,9 @@ use super::super::decision::{Identity, Target, Treatment};
 use super::super::targets::{Written, is_silent};
 use super::super::trail::{Rule, Trail, Verdict};
 use crate::document::terms::{DiversionForm, NumberForm, Transport};
-use crate::number::Number;
-use crate::number::canonical::Numbering;
 use crate::number::form;
 use crate::number::parse::Dialled;
+use crate::number::{Number, Numbering};
 use crate::tenant::{Address, SiteIx, Trunk, TrunkIx};
 
 /// What is asked of the next element.
@@ -40,7 +39,15 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn uri(&self, out: &mut String, number: Number, form: NumberForm, trunk: &Trunk, host: &str, port: Option<u16>) {
+    fn uri(
+        &self,
+        out: &mut String,
+        number: Number,
+        form: NumberForm,
+        trunk: &Trunk,
+        host: &str,
+        port: Option<u16>,
+    ) {
         // What was dialled may be written as it came only while it is still the number called.
         let dialled = self.call.dialled.as_ref().ok().filter(|d| !matches!(d, Dialled::Address { .. }));
         let written = form::Written { number, dialled, form, numbering: self.numbering(trunk) };
@@ -111,7 +118,7 @@ impl Written for Writer<'_, '_> {
             privacy: private.then_some("id"),
             diversion: Some(trunk.identity.diversion).filter(|d| *d != DiversionForm::None),
             // Nothing of an emergency call is taken away on its way (domain rules 9.1).
-            strip: !emergency && !(self.call.entry.trusted() && trunk.identity.trusted),
+            strip: !(emergency || self.call.entry.trusted() && trunk.identity.trusted),
         }
     }
 }

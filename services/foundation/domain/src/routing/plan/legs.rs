@@ -126,7 +126,16 @@ fn carrier(from: Element, to: Element) -> Leg {
 
 fn side_legs(legs: &mut Vec<Leg>, peers: &Peers<'_>, stand: &Stand, sides: Sides) {
     let mut side = |letter, from, to, protocol: &str, media, crosses, conditional| {
-        legs.push(Leg { letter, from, to, protocol: protocol.into(), media, crosses, side: true, conditional });
+        legs.push(Leg {
+            letter,
+            from,
+            to,
+            protocol: protocol.into(),
+            media,
+            crosses,
+            side: true,
+            conditional,
+        });
     };
     if let (Some(conditional), Some(at)) = (sides.media_server, stand.media_server) {
         let media = media_of(srtp(peers.cic));

@@ -20,12 +20,7 @@ use crate::view::TenantView;
 /// they are set to. Each hop says who decides it. Asked with [`Facts::edge_in_path`] it draws Tandem's edge under
 /// options 2 and 3 where it can stand; with [`Facts::wan_lost`] it shows the way that is left.
 #[must_use]
-pub fn plan<T: Trail>(
-    view: &TenantView<'_>,
-    attempt: &CallAttempt<'_>,
-    facts: &Facts,
-    trail: &mut T,
-) -> Plan {
+pub fn plan<T: Trail>(view: &TenantView, attempt: &CallAttempt<'_>, facts: &Facts, trail: &mut T) -> Plan {
     match Call::read(view, attempt, facts) {
         Ok(call) => Planner::new(&call).plan(trail),
         Err(reason) => nowhere(rejection(reason)),
@@ -73,8 +68,7 @@ impl<'c, 'a> Planner<'c, 'a> {
     fn new(call: &'c Call<'a>) -> Self {
         let config = call.config;
         let mut stand = Stand::of(config);
-        stand.media_server =
-            media::media_server(config, stand.cic, call.facts.premises_media_server_down);
+        stand.media_server = media::media_server(config, stand.cic, call.facts.premises_media_server_down);
         if let Entry::Trunk(_, trunk) = call.entry {
             match trunk.role {
                 TrunkRole::Gateway => stand.gateway = trunk.site,
@@ -105,7 +99,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             Entry::User(user) => user,
         };
         match lookup::row(user) {
-            Some(Row::R3 | Row::R4) => Start::StationFirst(lookup::line_of(user)),
+            Some(Row::R3 | Row::R4) => Start::StationFirst(lookup::line_of(call.view, user)),
             Some(Row::R6) => Start::Rcc,
             _ if lookup::dials_in_lync(user) => Start::LyncPhone,
             _ => Start::CicPhone,
@@ -160,7 +154,9 @@ impl<'c, 'a> Planner<'c, 'a> {
     /// Who is called.
     fn aim<T: Trail>(&self, trail: &mut T) -> Result<Aim<'a>, (Option<Number>, Reason)> {
         if self.call.is_emergency() {
-            trail.step(Rule::Emergency, Verdict::Won, || "an emergency call: out by a gateway, before everything".into());
+            trail.step(Rule::Emergency, Verdict::Won, || {
+                "an emergency call: out by a gateway, before everything".into()
+            });
             return Ok(Aim { number: None, owned: Owned::pstn(), rings_at_once: false });
         }
         let number = self.call.number(trail).map_err(|r| (None, r))?;
@@ -189,7 +185,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             Start::LyncPhone => matches!(self.call.entry, Entry::User(_)),
             _ => false,
         };
-        lookup::number(self.call.view, number).line.filter(|user| first && lookup::rings_in_lync(user))
+        lookup::number(self.call.view, number).line.filter(|user| first && lookup::has_enterprise_voice(user))
     }
 
     /// A plan that ends where the call is refused.
@@ -284,7 +280,8 @@ impl<'c, 'a> Planner<'c, 'a> {
 
     /// A call from outside to a Lync user that CIC only passes on (option 2).
     fn passes_through_cic(&self, aim: &Aim<'a>) -> bool {
-        matches!(self.start, Start::Gateway | Start::Proxy) && matches!(aim.owned.goal, Goal::LyncPhone | Goal::Lync)
+        matches!(self.start, Start::Gateway | Start::Proxy)
+            && matches!(aim.owned.goal, Goal::LyncPhone | Goal::Lync)
     }
 
     fn server_may_come(&self, _: &Aim<'a>, way: &Way<'a>) -> bool {
@@ -338,7 +335,9 @@ impl<'c, 'a> Planner<'c, 'a> {
             }
             (Goal::LyncPhone, _) => (Answer::LyncClient, self.features_of_callers(aim, way)),
             (Goal::Pstn, _) => (Answer::None, self.features_of_callers(aim, way)),
-            (Goal::Cic, _) => (Answer::System, Features { recording: Tri::Yes, voicemail: true, ..Features::default() }),
+            (Goal::Cic, _) => {
+                (Answer::System, Features { recording: Tri::Yes, voicemail: true, ..Features::default() })
+            }
             (Goal::Lync | Goal::CicPhone | Goal::Station(_), _) => (Answer::System, Features::default()),
         };
         (callee, answer, features)
@@ -347,7 +346,8 @@ impl<'c, 'a> Planner<'c, 'a> {
     /// What a call has that ends at nobody of CIC's: if CIC passes it on it may record it; if a CIC user made it, it
     /// is an interaction of theirs.
     fn features_of_callers(&self, aim: &Aim<'a>, way: &Way<'a>) -> Features {
-        let made_in_cic = matches!(self.start, Start::CicPhone | Start::StationFirst(_) | Start::Rcc | Start::Cic);
+        let made_in_cic =
+            matches!(self.start, Start::CicPhone | Start::StationFirst(_) | Start::Rcc | Start::Cic);
         if !way.meets(Element::Cic) {
             return Features::default();
         }
@@ -363,7 +363,8 @@ impl<'c, 'a> Planner<'c, 'a> {
             let joined = self.stand.media_server.is_some();
             trail.step(Rule::Transcryption, if joined { Verdict::Applied } else { Verdict::Lost }, || {
                 if joined {
-                    "one side has SRTP, the other RTP: where CIC is in the call a media server joins them".into()
+                    "one side has SRTP, the other RTP: where CIC is in the call a media server joins them"
+                        .into()
                 } else {
                     "one side has SRTP, the other RTP, and no media server is there to join them".into()
                 }
@@ -410,11 +411,11 @@ impl<'c, 'a> Planner<'c, 'a> {
     fn survive_to(&self, goal: Goal, number: Option<Number>, way: &mut Way<'a>) -> Result<(), Reason> {
         let proxy_is_near = way.steps.first().is_some_and(|s| !wan::lost(s.site, self.stand.proxy));
         if proxy_is_near {
-            way.to_survivable_proxy();
+            way.reach_survivable_proxy();
         }
         match goal {
-            Goal::Station(line) => way.survive_to_lync(line),
-            Goal::LyncPhone => way.survive_to_lync(number),
+            Goal::Station(line) => way.survive_by_lync(line),
+            Goal::LyncPhone => way.survive_by_lync(number),
             Goal::Pstn => way.go(Element::Gw, number),
             _ => return Err(Reason::PhoneNotRegistered),
         }
@@ -422,11 +423,11 @@ impl<'c, 'a> Planner<'c, 'a> {
     }
 
     fn hunt(&self, aim: &Aim<'a>, way: &mut Way<'a>) -> Result<(), Reason> {
-        way.to_survivable_proxy();
+        way.reach_survivable_proxy();
         let target = self.call.hunt_target(&aim.owned).ok_or(Reason::NoHuntTarget)?;
         let next = self.call.hunt(&aim.owned, &mut NoTrail)?;
         match next.trunks.first().map(|t| self.config.trunk(*t).role) {
-            Some(TrunkRole::Lync) => way.survive_to_lync(Some(next.number)),
+            Some(TrunkRole::Lync) => way.survive_by_lync(Some(next.number)),
             _ => way.go(Element::Gw, Some(target)),
         }
         Ok(())

@@ -30,13 +30,7 @@ fn has_wan(config: &Config, stand: &Stand) -> bool {
 /// announcement. If the phone can still be reached, the proxy's survivable rule finds it, provided that the proxy
 /// stands on this side: it alone knows them. A Lync user needs no such rule where the gateway (or CIC's line)
 /// has a second route straight to Mediation, for the number called is the Line URI.
-pub(super) fn wan_lost(
-    config: &Config,
-    stand: &Stand,
-    steps: &[Step],
-    goal: Goal,
-    queue: bool,
-) -> WanLost {
+pub(super) fn wan_lost(config: &Config, stand: &Stand, steps: &[Step], goal: Goal, queue: bool) -> WanLost {
     if !has_wan(config, stand) {
         return WanLost::NotApplicable;
     }

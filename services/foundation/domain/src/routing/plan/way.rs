@@ -137,16 +137,16 @@ impl<'a> Way<'a> {
     pub(crate) fn find(mut self, start: Start, goal: Goal) -> Self {
         let called = self.called;
         match start {
-            Start::Gateway => self.from_gateway(goal),
+            Start::Gateway => self.at_gateway(goal),
             Start::Proxy => {
                 self.go(Element::Px, called);
-                self.from_proxy(goal);
+                self.at_proxy(goal);
             }
             Start::LyncPhone => {
                 self.go(Element::Lph, called);
-                self.from_lync(goal);
+                self.at_front_end(goal);
             }
-            Start::Lync => self.from_lync(goal),
+            Start::Lync => self.at_front_end(goal),
             Start::CicPhone => {
                 self.go(Element::Cph, called);
                 self.at_cic(goal);
@@ -154,7 +154,7 @@ impl<'a> Way<'a> {
             Start::Cic => self.at_cic(goal),
             Start::StationFirst(line) => {
                 self.go(Element::Cic, called);
-                self.to_lync_phone_at(line, self.stand.caller_phone);
+                self.reach_lync_phone(line, self.stand.caller_phone);
                 self.join(Element::Cic, Join::OnAnswer);
                 self.beyond_cic(goal);
             }
@@ -198,12 +198,12 @@ impl<'a> Way<'a> {
         self.steps.iter().any(|s| s.element == element)
     }
 
-    fn from_gateway(&mut self, goal: Goal) {
+    fn at_gateway(&mut self, goal: Goal) {
         self.go(Element::Gw, self.called);
         match self.config.inbound {
             InboundOption::ProxyFirst => {
                 self.go(Element::Px, self.called);
-                self.from_proxy(goal);
+                self.at_proxy(goal);
             }
             InboundOption::CicFirst => {
                 self.edge_here(self.called);
@@ -222,15 +222,15 @@ impl<'a> Way<'a> {
         }
     }
 
-    fn from_proxy(&mut self, goal: Goal) {
+    fn at_proxy(&mut self, goal: Goal) {
         match goal {
-            Goal::LyncPhone | Goal::Lync => self.to_lync(goal, self.called),
+            Goal::LyncPhone | Goal::Lync => self.reach_lync(goal, self.called),
             Goal::Pstn => self.go(Element::Gw, self.called),
             Goal::CicPhone | Goal::Station(_) | Goal::Cic => self.at_cic(goal),
         }
     }
 
-    fn from_lync(&mut self, goal: Goal) {
+    fn at_front_end(&mut self, goal: Goal) {
         self.go(Element::Fe, self.called);
         self.beyond_front_end(goal);
     }
@@ -269,10 +269,10 @@ impl<'a> Way<'a> {
         match goal {
             Goal::CicPhone => self.step(Element::Cph, self.called, self.stand.callee_phone),
             Goal::Cic => {}
-            Goal::Station(line) => self.to_lync_phone_at(line, self.stand.callee_phone),
+            Goal::Station(line) => self.reach_lync_phone(line, self.stand.callee_phone),
             Goal::LyncPhone | Goal::Lync => {
                 self.outbound_proxy(self.called);
-                self.to_lync(goal, self.called);
+                self.reach_lync(goal, self.called);
             }
             Goal::Pstn => {
                 if self.config.inbound == InboundOption::ProxyFirst {
@@ -285,7 +285,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    fn to_lync(&mut self, goal: Goal, number: Option<Number>) {
+    fn reach_lync(&mut self, goal: Goal, number: Option<Number>) {
         self.go(Element::Med, number);
         self.go(Element::Fe, number);
         if goal == Goal::LyncPhone {
@@ -293,7 +293,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    fn to_lync_phone_at(&mut self, line: Option<Number>, phone: SiteIx) {
+    fn reach_lync_phone(&mut self, line: Option<Number>, phone: SiteIx) {
         self.outbound_proxy(line);
         self.go(Element::Med, line);
         self.go(Element::Fe, line);
@@ -301,7 +301,7 @@ impl<'a> Way<'a> {
     }
 
     /// Where a survivable rule takes over: the proxy, unless the call stands there.
-    pub(crate) fn to_survivable_proxy(&mut self) {
+    pub(crate) fn reach_survivable_proxy(&mut self) {
         if self.steps.last().is_some_and(|s| s.element == Element::Px) {
             return;
         }
@@ -309,8 +309,8 @@ impl<'a> Way<'a> {
     }
 
     /// From the proxy to a Lync phone past the lost CIC.
-    pub(crate) fn survive_to_lync(&mut self, line: Option<Number>) {
-        self.to_lync(Goal::LyncPhone, line);
+    pub(crate) fn survive_by_lync(&mut self, line: Option<Number>) {
+        self.reach_lync(Goal::LyncPhone, line);
     }
 
     /// Any element that stands where placement puts it.
@@ -368,15 +368,13 @@ impl<'a> Way<'a> {
                 // What came before was the Lync client's remote control: no call went through Lync.
                 seen.clear();
             }
-            if step.join == Join::Next && now != here {
-                if let Some(visit) = now {
-                    if seen.contains(&visit) {
-                        self.steps.truncate(at + 1);
-                        self.cut = Some(Cut::Loop);
-                        return;
-                    }
-                    seen.push(visit);
+            if let Some(visit) = now.filter(|_| step.join == Join::Next && now != here) {
+                if seen.contains(&visit) {
+                    self.steps.truncate(at + 1);
+                    self.cut = Some(Cut::Loop);
+                    return;
                 }
+                seen.push(visit);
             }
             // A phone belongs to the system that rings it: it neither begins nor ends a visit.
             if !matches!(step.element, Element::Cph | Element::Lph) {
@@ -413,5 +411,31 @@ const fn decider(from: Element) -> DecidedBy {
         Element::Cic | Element::Cph | Element::Ms => DecidedBy::Cic,
         Element::Med | Element::Fe | Element::Lph => DecidedBy::Lync,
         Element::Gw | Element::Pstn => DecidedBy::Gateway,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::policy::TenantSpec;
+
+    /// Policy refuses such a tenant under option 3; a plan of one that changed under way still ends where Lync does.
+    #[test]
+    fn without_a_shared_usage_the_way_ends_in_lync() {
+        let spec: TenantSpec =
+            serde_saphyr::from_str(include_str!("../../../tests/data/policy.yaml")).unwrap();
+        let mut config = crate::tenant::compile("acme", &spec).unwrap().config;
+        config.inbound = InboundOption::LyncFirst;
+        for (shared, elements, cut) in [
+            (true, vec!["GW", "MED", "FE", "MED", "CIC", "CPH"], None),
+            (false, vec!["GW", "MED", "FE"], Some(Cut::NoSharedUsage)),
+        ] {
+            config.lync.usage_shared = shared;
+            let number = Number::parse_canonical("+49305550101");
+            let way =
+                Way::new(&config, Stand::of(&config), false, number).find(Start::Gateway, Goal::CicPhone);
+            let met: Vec<&str> = way.steps.iter().map(|s| s.element.name()).collect();
+            assert_eq!((met, way.cut), (elements, cut));
+        }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Anchor, Answer, Callee, DecidedBy, Element, Features, Hop, Join, Leg, ManualBecause, Plan, Row, Tri, WanLost,
+    Anchor, Answer, Callee, DecidedBy, Element, Features, Hop, Join, Leg, ManualBecause, Plan, Row, Tri,
+    WanLost,
 };
 
 impl Element {
@@ -207,7 +208,9 @@ impl WanLost {
         match self {
             Self::NotApplicable => "there is no WAN in this tenant",
             Self::Works => "the call works without the WAN",
-            Self::Survivable(false) => "the proxy's survivable rule reaches the phone, without CIC's features",
+            Self::Survivable(false) => {
+                "the proxy's survivable rule reaches the phone, without CIC's features"
+            }
             Self::Survivable(true) => {
                 "the survivable rule reaches the phone, if there is a second route past the lost system"
             }
@@ -218,7 +221,9 @@ impl WanLost {
             Self::Voicemail(false) => "CIC in the cloud takes it: voicemail and handlers",
             Self::Voicemail(true) => "CIC in the cloud takes it, if the gateway has a second route to CIC",
             Self::Announce => "CIC in the cloud answers and announces",
-            Self::Queue(false) => "the caller waits in the queue; only agents reachable without the WAN can take it",
+            Self::Queue(false) => {
+                "the caller waits in the queue; only agents reachable without the WAN can take it"
+            }
             Self::Queue(true) => "the caller waits in the queue, if the gateway has a second route to CIC",
             Self::Fails => "the call fails",
         }
@@ -267,7 +272,8 @@ impl Plan {
         let mut out = String::new();
         for Leg { letter, conditional, .. } in &self.legs {
             let space = if out.is_empty() { "" } else { " " };
-            let _ = if *conditional { write!(out, "{space}({letter})") } else { write!(out, "{space}{letter}") };
+            let _ =
+                if *conditional { write!(out, "{space}({letter})") } else { write!(out, "{space}{letter}") };
         }
         out
     }
@@ -275,7 +281,8 @@ impl Plan {
     /// The features as the table writes them: `manual answer, rec, sup, vm, sync`.
     #[must_use]
     pub fn features_words(&self) -> String {
-        let answer = matches!(self.answer, Answer::AutoOffHook | Answer::Manual(_)).then(|| self.answer.words());
+        let answer =
+            matches!(self.answer, Answer::AutoOffHook | Answer::Manual(_)).then(|| self.answer.words());
         let all: Vec<&str> = answer.into_iter().chain(self.features.names()).collect();
         if all.is_empty() { "none of CIC".into() } else { all.join(", ") }
     }

@@ -1,0 +1,79 @@
+//! Which trunks lead to a system, and whether its calls may go there now.
+
+use super::super::call::{Call, Owned};
+use super::super::decision::Reason;
+use super::super::plan::media;
+use super::super::trail::{Rule, Trail, Verdict};
+use super::{Next, Trunks};
+use crate::document::terms::{MediaLost, Model, TrunkRole};
+use crate::number::Number;
+
+impl<'a> Call<'a> {
+    pub(super) fn by_lync_trunk<T: Trail>(
+        &self,
+        number: Number,
+        survivable: bool,
+        trail: &mut T,
+    ) -> Result<Next, Reason> {
+        let trunks = self.trunks(TrunkRole::Lync, trail)?;
+        Ok(Next { trunks, number, survivable, to_cic: false })
+    }
+
+    pub(super) fn by_cic_trunk<T: Trail>(
+        &self,
+        number: Number,
+        owned: &Owned<'a>,
+        trail: &mut T,
+    ) -> Result<Next, Reason> {
+        if self.survivable() {
+            let seconds = self.facts.cic_silent_seconds.unwrap_or_default();
+            trail.step(Rule::Survivable, Verdict::Won, || {
+                format!("the CIC in the cloud has been silent for {seconds} s: the survivable rules hold")
+                    .into()
+            });
+            return self.survive(number, owned, trail);
+        }
+        if self.config.model == Model::LocalControl {
+            trail.step(Rule::Survivable, Verdict::Lost, || {
+                "the CIC in the cloud is not known to be silent".into()
+            });
+        }
+        let media = &self.config.media;
+        let server =
+            media::media_server(self.config, self.config.places.cic, self.facts.premises_media_server_down);
+        if media.recorded && server.is_none() {
+            let refused = media.media_server_lost == MediaLost::Refuse;
+            trail.step(Rule::MediaAnchor, if refused { Verdict::Won } else { Verdict::Applied }, || {
+                let then = media.media_server_lost;
+                format!("no media server may record the call, and media may not leave the premises: {then}")
+                    .into()
+            });
+            if refused {
+                return Err(Reason::NoMediaServer);
+            }
+        }
+        let trunks = self.trunks(TrunkRole::Cic, trail)?;
+        Ok(Next { trunks, number, survivable: false, to_cic: true })
+    }
+
+    /// The first trunk of a role and its backups.
+    pub(super) fn trunks<T: Trail>(&self, role: TrunkRole, trail: &mut T) -> Result<Trunks, Reason> {
+        let Some(first) = self.config.trunks_of(role).next() else {
+            trail.step(Rule::Targets, Verdict::Lost, || format!("the tenant has no {role} trunk").into());
+            return Err(Reason::NoTrunk);
+        };
+        let mut trunks = Trunks::from_slice(&[first]);
+        self.with_backups(&mut trunks);
+        Ok(trunks)
+    }
+
+    pub(super) fn with_backups(&self, trunks: &mut Trunks) {
+        for at in 0..trunks.len() {
+            for backup in &self.config.trunk(trunks[at]).backup {
+                if !trunks.contains(backup) {
+                    trunks.push(*backup);
+                }
+            }
+        }
+    }
+}
