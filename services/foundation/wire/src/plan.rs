@@ -175,6 +175,7 @@ const fn anchor(anchor: Anchor) -> &'static str {
         Anchor::QueueThenDirect => "MS (queue), then MS if recorded else direct",
         Anchor::QueueThenMed => "MS (queue), then MS if recorded else MED",
         Anchor::LyncOnly => "between Lync endpoints",
+        Anchor::MediaServer => "MS",
         Anchor::WithoutMediaServer => "direct, or MED where it is in the way (no media server may be used)",
         Anchor::None => "",
     }
@@ -247,6 +248,7 @@ mod tests {
                 site: SiteName::parse("berlin").unwrap(),
                 number: Number::parse_canonical("+4930123"),
                 decided_by: DecidedBy::Cic,
+                join: tandem_domain::routing::plan::Join::Next,
             }],
             legs: vec![Leg {
                 letter: 'e',
