@@ -42,4 +42,4 @@ pub struct Compiled {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

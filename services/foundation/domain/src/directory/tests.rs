@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::document::directory::{DirectoryDocument, DirectorySpec, NumberAssignment};
 use crate::document::policy::TenantDocument;
@@ -11,6 +13,7 @@ use crate::finding::Finding;
 use crate::id::{Incarnation, Revision, SiteName, StationId, TenantId, TenantName, UserId, WorkgroupId};
 use crate::record::{Change, PolicyRecord, Record, TenantRecord, cell};
 use crate::routing::plan::Row;
+use crate::tenant::tests::{anything, leaves};
 use crate::tenant::{Config, compile_document};
 use crate::view::View;
 
@@ -273,5 +276,24 @@ fn a_document_and_a_view_are_found_to_be_the_same() {
         let view = view(&spec);
         let tenant = view.tenant("acme").unwrap();
         assert_eq!(findings_in(&config, &spec, &**tenant), findings(&config, &spec), "{what}");
+    }
+}
+
+proptest! {
+    /// Whatever is written in records: findings or none, and the same twice.
+    #[test]
+    fn checks_are_total_on_records_of_nonsense(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), anything()), 1..6),
+    ) {
+        let mut value = serde_json::to_value(base()).unwrap();
+        let mut places = Vec::new();
+        leaves(&value, String::new(), &mut places);
+        for (place, nonsense) in edits {
+            *value.pointer_mut(&places[place.index(places.len())]).unwrap() = nonsense;
+        }
+        if let Ok(spec) = serde_json::from_value::<DirectorySpec>(value) {
+            let config = config();
+            prop_assert_eq!(findings(&config, &spec), findings(&config, &spec));
+        }
     }
 }

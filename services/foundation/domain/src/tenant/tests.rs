@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{Config, Places, SiteIx, checks, compile_document};
+use super::{Config, Places, SiteIx, checks, compile_document, setup, topology};
 use crate::document::policy::*;
 use crate::document::terms::*;
 use crate::finding::Finding;
@@ -396,6 +396,28 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    /// The same for a document in which some values are anything at all.
+    #[test]
+    fn compile_is_total_on_documents_of_nonsense(edits in prop::collection::vec((any::<prop::sample::Index>(), anything()), 1..4)) {
+        let mut value = serde_json::to_value(base()).unwrap();
+        let mut places = Vec::new();
+        leaves(&value, String::new(), &mut places);
+        for (place, nonsense) in edits {
+            *value.pointer_mut(&places[place.index(places.len())]).unwrap() = nonsense;
+        }
+        // What is no document at all is refused by whoever reads it.
+        if let Ok(document) = serde_json::from_value::<TenantDocument>(value) {
+            match compile_document(&document) {
+                Err(found) => prop_assert!(found.iter().any(Finding::is_error)),
+                Ok(compiled) => holds_together(&compiled.config),
+            }
+        }
+    }
+}
+
 /// What readers of a config take for granted.
 fn holds_together(config: &Config) {
     assert!(config.sites[0].name.is_cloud() && config.sites.len() > 1);
@@ -414,4 +436,34 @@ fn holds_together(config: &Config) {
         let _ = config.trunk(*ix);
     }
     assert!(config.default_route != Some(RouteOwner::Workgroup));
+    assert!(!topology(config).to_string().is_empty() && !setup(config).to_string().is_empty());
+}
+
+/// Places of a document that hold no other places.
+pub(crate) fn leaves(value: &serde_json::Value, at: String, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.iter().for_each(|(name, v)| leaves(v, format!("{at}/{name}"), found));
+        }
+        serde_json::Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, v)| leaves(v, format!("{at}/{n}"), found));
+        }
+        _ => found.push(at),
+    }
+}
+
+/// What people write where they should not.
+pub(crate) fn anything() -> impl Strategy<Value = serde_json::Value> {
+    let words = [
+        "", "+", "*", "+*", "0", "cloud", "gateway", "lync", "Lync", "Cic", "Udp", "Tls", "+49", "4*", "::1",
+        "0/0", "\u{0}",
+    ];
+    prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        prop_oneof![Just(0_u64), Just(1), Just(255), Just(65_535), Just(u64::MAX)].prop_map(Into::into),
+        prop::sample::select(words.to_vec()).prop_map(Into::into),
+        "[+X0-9*;=ext]{0,30}".prop_map(Into::into),
+        "\\PC{0,40}".prop_map(Into::into),
+    ]
 }
