@@ -1,0 +1,69 @@
+//! A shard that was listed anew, compared with what is shown of it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tandem_domain::id::{Revision, TenantId};
+use tandem_domain::record::{self, Change, Kind, Record};
+use tandem_domain::view::TenantView;
+use tandem_store::Shard;
+
+use super::Snapshot;
+
+/// What must change in a snapshot so that it shows exactly `listed` of a shard: deletions first, then what is new
+/// or differs. `at` is the listing's time.
+///
+/// Records of a tenant that nobody bore yet are not looked for: they are reached by nobody, and what is listed
+/// replaces them.
+pub(super) fn differences(
+    shown: &Snapshot,
+    shard: Shard,
+    listed: Vec<Change>,
+    at: u64,
+) -> impl Iterator<Item = Change> {
+    let kept: HashSet<(&TenantId, Kind, &str)> =
+        listed.iter().map(|c| (&c.tenant, c.kind, c.key.as_str())).collect();
+    let newest = listed.iter().map(|c| c.revision).max().unwrap_or(Revision(0));
+    let mut gone = Vec::new();
+    let mut look = |tenant: &TenantId, kind: Kind, key: &str| {
+        if !kept.contains(&(tenant, kind, key)) {
+            let (tenant, key) = (tenant.clone(), key.to_owned());
+            gone.push(Change { tenant, kind, key, record: None, revision: newest, at });
+        }
+    };
+    let cell = record::cell();
+    if Shard::of(&cell) == shard {
+        shown.registry.keys().for_each(|(kind, key)| look(&cell, kind, key));
+    }
+    for tenant in shown.view.tenants().filter(|t| Shard::of(t.id()) == shard) {
+        keys(tenant, |kind, key| look(tenant.id(), kind, key));
+    }
+    drop(kept);
+    let come: Vec<Change> = listed.into_iter().filter(|c| shown_record(shown, c) != c.record).collect();
+    gone.into_iter().chain(come)
+}
+
+fn keys(tenant: &TenantView, mut look: impl FnMut(Kind, &str)) {
+    if tenant.policy().is_some() {
+        look(Kind::Policy, "");
+    }
+    tenant.users().for_each(|u| look(Kind::User, u.id.as_str()));
+    tenant.stations().for_each(|s| look(Kind::Station, s.id.as_str()));
+    tenant.workgroups().for_each(|w| look(Kind::Workgroup, w.id.as_str()));
+    tenant.assignments().for_each(|n| look(Kind::Number, &n.number));
+}
+
+fn shown_record(shown: &Snapshot, change: &Change) -> Option<Record> {
+    if change.tenant == record::cell() {
+        return shown.registry.record(change.kind, &change.key);
+    }
+    let tenant = shown.view.tenant_by_id(&change.tenant)?;
+    match change.kind {
+        Kind::Policy => tenant.policy().map(|p| Record::Policy(Arc::clone(p))),
+        Kind::User => tenant.user(&change.key).map(|u| Record::User(Arc::clone(u))),
+        Kind::Station => tenant.station(&change.key).map(|s| Record::Station(Arc::clone(s))),
+        Kind::Workgroup => tenant.workgroup(&change.key).map(|w| Record::Workgroup(Arc::clone(w))),
+        Kind::Number => tenant.assignment(&change.key).map(|n| Record::Number(Arc::clone(n))),
+        Kind::Tenant | Kind::IngressClaim | Kind::Process => None,
+    }
+}

@@ -1,0 +1,1 @@
+//! The writer of policy; see the module of that name.
