@@ -11,9 +11,11 @@
 
 mod header;
 mod table;
+mod uri;
 
 pub use header::Header;
 pub use table::{Line, Message, ParseError, Start, Table};
+pub use uri::{Scheme, Uri, UriError, unescape};
 
 /// The most bytes of a message: what a UDP datagram can carry.
 pub const MESSAGE_BYTES_MAX: usize = 65_535;
