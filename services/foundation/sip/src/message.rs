@@ -9,10 +9,13 @@
 //!
 //! Limits: 65,535 bytes a message, 8 KiB a line, 96 header lines.
 
+mod cursor;
+mod field;
 mod header;
 mod table;
 mod uri;
 
+pub use field::{Addr, CSeq, FieldError, MAGIC_COOKIE, Params, Via, addresses, list, number, unquote};
 pub use header::Header;
 pub use table::{Line, Message, ParseError, Start, Table};
 pub use uri::{Scheme, Uri, UriError, unescape};

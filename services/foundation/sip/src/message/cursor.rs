@@ -1,0 +1,123 @@
+//! Steps through a header value. Blanks include the CRLF of a fold, which the table has checked.
+
+use memchr::memchr2;
+
+use super::field::FieldError;
+use super::table::{is_blank, token};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) const fn new(text: &'a [u8]) -> Self {
+        Self { rest: text }
+    }
+
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    pub(super) const fn is_done(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Steps over blanks, and says whether there were any.
+    pub(super) fn blanks(&mut self) -> bool {
+        let before = self.rest.len();
+        while let [first, rest @ ..] = self.rest
+            && is_blank(*first)
+        {
+            self.rest = rest;
+        }
+        self.rest.len() < before
+    }
+
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
+        match self.rest {
+            [first, rest @ ..] if *first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A separator with blanks allowed around it: SLASH, COLON, SEMI, EQUAL of RFC 3261 25.1.
+    pub(super) fn separator(&mut self, byte: u8) -> bool {
+        let mut ahead = *self;
+        ahead.blanks();
+        if !ahead.eat(byte) {
+            return false;
+        }
+        ahead.blanks();
+        *self = ahead;
+        true
+    }
+
+    /// The next `len` bytes.
+    pub(super) fn take(&mut self, len: usize) -> &'a [u8] {
+        let (taken, rest) = self.rest.split_at(len.min(self.rest.len()));
+        self.rest = rest;
+        taken
+    }
+
+    pub(super) fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
+        let len = self.rest.iter().position(|byte| !wanted(*byte)).unwrap_or(self.rest.len());
+        self.take(len)
+    }
+
+    /// A token, not empty.
+    pub(super) fn token(&mut self) -> Option<&'a str> {
+        let taken = self.take(token(self.rest));
+        if taken.is_empty() { None } else { str::from_utf8(taken).ok() }
+    }
+
+    /// A quoted string with its quotes; nothing if there is none, or if it does not end.
+    pub(super) fn quoted(&mut self) -> Option<&'a [u8]> {
+        if self.peek() != Some(b'"') {
+            return None;
+        }
+        let mut at = 1;
+        loop {
+            at += memchr2(b'"', b'\\', self.rest.get(at..)?)?;
+            if self.rest[at] == b'"' {
+                return Some(self.take(at + 1));
+            }
+            at += 2;
+        }
+    }
+
+    /// The next `;name` or `;name=value`; `None` at the end.
+    pub(super) fn param(&mut self) -> Result<Option<Param<'a>>, FieldError> {
+        self.blanks();
+        if self.is_done() {
+            return Ok(None);
+        }
+        if !self.separator(b';') {
+            return Err(FieldError::Param);
+        }
+        let name = self.token().ok_or(FieldError::Param)?;
+        if !self.separator(b'=') {
+            return Ok(Some((name, None)));
+        }
+        let value = match self.peek() {
+            Some(b'"') => self.quoted().ok_or(FieldError::Param)?,
+            _ => self.take_while(is_value),
+        };
+        if value.is_empty() { Err(FieldError::Param) } else { Ok(Some((name, Some(value)))) }
+    }
+}
+
+/// Name and value; a quoted value has its quotes.
+pub(super) type Param<'a> = (&'a str, Option<&'a [u8]>);
+
+/// Wider than `token / host`: addresses, base64 and '@' come unquoted from some elements, and cannot be mistaken.
+const fn is_value(byte: u8) -> bool {
+    matches!(byte, 0x21..=0x7e) && !matches!(byte, b',' | b';' | b'"' | b'<' | b'>' | b'?' | b'\\')
+}
