@@ -12,13 +12,17 @@
 mod cursor;
 mod field;
 mod header;
+mod keys;
 mod table;
 mod uri;
+mod validate;
 
 pub use field::{Addr, CSeq, FieldError, MAGIC_COOKIE, Params, Via, addresses, list, number, unquote};
 pub use header::Header;
+pub use keys::{KeyError, Keys};
 pub use table::{Line, Message, ParseError, Start, Table};
 pub use uri::{Scheme, Uri, UriError, unescape};
+pub use validate::{Refusal, check_extensions, check_forwarding, check_request};
 
 /// The most bytes of a message: what a UDP datagram can carry.
 pub const MESSAGE_BYTES_MAX: usize = 65_535;

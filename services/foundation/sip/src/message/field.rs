@@ -47,6 +47,9 @@ pub enum FieldError {
     /// Not a number in range.
     #[error("malformed number")]
     Number,
+    /// Not a word of the characters its field allows.
+    #[error("malformed word")]
+    Word,
 }
 
 /// The parameters of a checked value, in order: name, and value with the quotes it came with.
