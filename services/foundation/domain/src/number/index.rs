@@ -214,7 +214,7 @@ impl Child {
         let mut child = self;
         loop {
             match child {
-                Self::Leaf(leaf) => return (leaf.first() <= pair).then_some(leaf),
+                Self::Leaf(leaf) => return leaf.begins_by(pair).then_some(leaf),
                 Self::Node(node) => child = node.children[node.at(pair)?].as_ref()?,
             }
         }
@@ -233,6 +233,10 @@ impl Child {
     fn insert(&mut self, pair: Pair) -> Split {
         match self {
             Self::Leaf(leaf) => {
+                if let Some(more) = leaf.with(pair) {
+                    *leaf = more;
+                    return None;
+                }
                 let mut pairs = [(0, 0); PAIRS_MAX + 1];
                 let len = leaf.unpack(&mut pairs);
                 let at = pairs[..len].partition_point(|p| *p < pair);
@@ -253,16 +257,13 @@ impl Child {
     /// Takes out a pair that is there. Returns whether anything is left.
     fn remove(&mut self, pair: Pair) -> bool {
         match self {
-            Self::Leaf(leaf) => {
-                let mut pairs = [(0, 0); PAIRS_MAX];
-                let len = leaf.unpack(&mut pairs);
-                let at = pairs[..len].partition_point(|p| *p < pair);
-                pairs.copy_within(at + 1..len, at);
-                if len > 1 {
-                    *leaf = Leaf::pack(&pairs[..len - 1]);
+            Self::Leaf(leaf) => match leaf.without(pair) {
+                Some(less) => {
+                    *leaf = less;
+                    true
                 }
-                len > 1
-            }
+                None => false,
+            },
             Self::Node(node) => Arc::make_mut(node).remove_below(pair),
         }
     }
