@@ -21,8 +21,10 @@ mod numbers;
 pub(crate) mod slots;
 mod tenant;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use rpds::HashTrieSetSync;
 
 use crate::id::TenantId;
@@ -70,12 +72,27 @@ impl View {
         self.tenants.iter().map(|(_, t)| t).filter(|t| t.born)
     }
 
-    /// Makes a view of records, as [`View::apply`] one by one would.
+    /// Makes a view of records at once: what [`View::apply`] one by one would make, for a fraction of the cost.
     #[must_use]
     pub fn build<'c>(changes: impl IntoIterator<Item = &'c Change>) -> Self {
         let mut view = Self::default();
+        let mut of: HashMap<&TenantId, Vec<&Change>, RandomState> = HashMap::default();
         for change in changes {
-            view.apply(change);
+            match change.kind {
+                Kind::Tenant | Kind::IngressClaim | Kind::Process => view.apply(change),
+                _ => of.entry(&change.tenant).or_default().push(change),
+            }
+        }
+        for (id, changes) in of {
+            if view.dead.contains(id) {
+                continue;
+            }
+            let slot = view.slot_or_new(id);
+            let Some(tenant) = view.tenants.get_mut(slot) else { continue };
+            tenant.load(changes);
+            if !tenant.born && tenant.is_empty() {
+                view.drop_tenant(slot);
+            }
         }
         view
     }
@@ -178,3 +195,6 @@ impl View {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

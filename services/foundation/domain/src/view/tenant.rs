@@ -389,6 +389,37 @@ impl TenantView {
         self.keys.get(key).into_iter().find(|slot| self.assignments.get(*slot).is_some())
     }
 
+    /// Fills a tenant that has nothing yet, as [`TenantView::apply`] change by change would.
+    pub(super) fn load(&mut self, mut changes: Vec<&Change>) {
+        // Stable: of the changes of one record the last counts.
+        changes.sort_by(|a, b| (a.kind, &*a.key).cmp(&(b.kind, &*b.key)));
+        let mut names = Vec::new();
+        let mut keys = NumberPairs::default();
+        for run in changes.chunk_by(|a, b| (a.kind, &a.key) == (b.kind, &b.key)) {
+            for change in run {
+                self.revision = self.revision.max(change.revision);
+                self.now = self.now.max(change.at);
+            }
+            match run.last().and_then(|c| c.record.as_ref().map(|r| (&*c.key, r))) {
+                Some((_, Record::Policy(_))) => {
+                    // In their order, for one that this release refuses leaves the one before in force.
+                    run.iter().for_each(|c| self.apply(c));
+                }
+                Some((_, Record::User(user))) => put(&mut self.users, user, &mut names),
+                Some((_, Record::Station(station))) => put(&mut self.stations, station, &mut names),
+                Some((_, Record::Workgroup(group))) => put(&mut self.workgroups, group, &mut names),
+                Some((key, Record::Number(assignment))) => {
+                    let Some(key) = Number::parse_canonical(key) else { continue };
+                    keys.push(key, self.assignments.insert(Arc::clone(assignment)));
+                }
+                None | Some((_, Record::Tenant(_) | Record::IngressClaim(_) | Record::Process(_))) => {}
+            }
+        }
+        self.names = Index::build(names);
+        self.keys = keys.build();
+        self.index_numbers();
+    }
+
     pub(super) fn apply(&mut self, change: &Change) {
         self.revision = self.revision.max(change.revision);
         self.now = self.now.max(change.at);
@@ -518,6 +549,12 @@ impl TenantView {
             numbers.insert(*number, role.with(slot));
         }
     }
+}
+
+/// Puts a record that is not there yet in a slot, and its names with it.
+fn put<T: Named>(slots: &mut Slots<T>, record: &Arc<T>, names: &mut Vec<(u64, u32)>) {
+    let slot = slots.insert(Arc::clone(record));
+    record.names(&mut |hash| names.push((hash, slot)));
 }
 
 /// What a record had and what it has, to touch only what differs.
