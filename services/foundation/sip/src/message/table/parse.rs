@@ -43,8 +43,8 @@ impl Table {
         self.outcome(bytes)
     }
 
-    /// Reads a message of a stream, its head already found to end at `head`. `None`: bytes are still to come.
-    pub(in crate::message) fn parse_head_of_stream(&mut self, bytes: &[u8]) -> Result<u32, ParseError> {
+    /// Reads the head of a stream's message, and gives the length of the body that follows.
+    pub(in crate::message) fn parse_stream_head(&mut self, bytes: &[u8]) -> Result<u32, ParseError> {
         self.parse_head(bytes)?;
         match (self.fault, self.content_length) {
             (Some(fault), _) => Err(fault),
@@ -53,7 +53,7 @@ impl Table {
         }
     }
 
-    /// The message whose head [`Table::parse_head_of_stream`] read, now that its body is there.
+    /// The message whose head [`Table::parse_stream_head`] read, now that its body is there.
     pub(in crate::message) fn with_body<'a>(&'a mut self, bytes: &'a [u8]) -> Message<'a> {
         self.body_end = bytes.len() as u16;
         Message { bytes, table: self }
