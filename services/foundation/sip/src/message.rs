@@ -18,12 +18,13 @@ mod table;
 mod uri;
 mod validate;
 
+pub(crate) use field::list_ranges;
 pub use field::{Addr, CSeq, FieldError, MAGIC_COOKIE, Params, Via, addresses, list, number, unquote};
 pub use header::Header;
 pub use keys::{KeyError, Keys};
 pub use stream::{Framed, StreamError, StreamFramer};
 pub use table::{Line, Message, ParseError, Start, Table};
-pub use uri::{Scheme, Uri, UriError, unescape};
+pub use uri::{Scheme, Uri, UriError, host_address, unescape};
 pub use validate::{Refusal, check_extensions, check_forwarding, check_request};
 
 /// The most bytes of a message: what a UDP datagram can carry.

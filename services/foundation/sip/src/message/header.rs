@@ -46,6 +46,39 @@ impl Header {
     }
 }
 
+impl Header {
+    /// Whether a line of it may hold several values parted by commas (RFC 3261 7.3.1); each line of another is one
+    /// value, whatever commas are in it.
+    #[must_use]
+    pub const fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::Via
+                | Self::Route
+                | Self::RecordRoute
+                | Self::Contact
+                | Self::Path
+                | Self::ServiceRoute
+                | Self::ContentEncoding
+                | Self::ProxyRequire
+                | Self::Require
+                | Self::Supported
+                | Self::Unsupported
+                | Self::AssertedIdentity
+                | Self::PreferredIdentity
+                | Self::Diversion
+                | Self::HistoryInfo
+                | Self::CallInfo
+                | Self::AlertInfo
+                | Self::Accept
+                | Self::Allow
+                | Self::AllowEvents
+                | Self::Warning
+                | Self::Reason
+        )
+    }
+}
+
 /// More than four times the names, so that a multiplier without a clash is soon found.
 const SLOT_COUNT: usize = 256;
 
@@ -178,6 +211,8 @@ headers! {
     ContentDisposition = "Content-Disposition";
     /// RFC 3261 20.23.
     MinExpires = "Min-Expires";
+    /// RFC 3261 20.38.
+    Timestamp = "Timestamp";
     /// RFC 3261 20.43.
     Warning = "Warning";
     /// RFC 3327.

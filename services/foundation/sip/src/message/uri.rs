@@ -227,7 +227,8 @@ pub(super) fn host_port(text: &str) -> Result<(&str, Option<u16>), UriError> {
 }
 
 /// The address that a host is, with the brackets of an IPv6 reference or without.
-pub(super) fn host_address(host: &str) -> Option<IpAddr> {
+#[must_use]
+pub fn host_address(host: &str) -> Option<IpAddr> {
     match host.strip_prefix('[') {
         Some(open) => open.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
         None if host.contains(':') => host.parse::<Ipv6Addr>().ok().map(IpAddr::V6),

@@ -1,6 +1,7 @@
 //! Via (RFC 3261 20.42, RFC 3581).
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::{Cursor, FieldError, Param, Params};
 use crate::message::table::{digits, is_blank};
@@ -89,6 +90,20 @@ impl<'a> Via<'a> {
     #[must_use]
     pub const fn params(&self) -> Params<'a> {
         Params::new(self.params)
+    }
+
+    /// Each parameter's name, and where it lies in the value this was read from, its semicolon included.
+    pub(crate) fn param_ranges(
+        &self,
+        value: &[u8],
+    ) -> impl Iterator<Item = (&'a str, Range<usize>)> + use<'a> {
+        let (len, mut cursor) = (value.len(), Cursor::new(self.params));
+        std::iter::from_fn(move || {
+            cursor.blanks();
+            let start = len - cursor.rest().len();
+            let (name, _) = cursor.param().ok()??;
+            Some((name, start..len - cursor.rest().len()))
+        })
     }
 
     /// Whether the branch names a transaction (17.2.3): the cookie and more. A cookie alone does not (RFC 4475 3.2.1).

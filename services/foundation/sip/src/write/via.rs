@@ -1,0 +1,36 @@
+//! The marks that a receiver leaves in the topmost Via (RFC 3261 18.2.1, RFC 3581 4).
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use crate::message::{FieldError, Via, host_address};
+
+/// Writes a Via value with `received` and `rport` as its source says; other bytes stay.
+///
+/// RFC 3581 4: when the request asks by `rport`, both are set, "even if it is identical to the sent-by". What the
+/// sender itself wrote into them is not believed.
+///
+/// # Errors
+/// If the value cannot be read; nothing is written then.
+pub(super) fn stamp(value: &[u8], source: SocketAddr, out: &mut Vec<u8>) -> Result<(), FieldError> {
+    let via = Via::parse(value)?;
+    let ip = source.ip().to_canonical();
+    let differs = host_address(via.host).is_none_or(|host| host != ip);
+    // Only these two parameters change, so the rest is copied between them.
+    let mut copied = 0;
+    for (name, range) in via.param_ranges(value) {
+        if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
+            out.extend_from_slice(&value[copied..range.start]);
+            copied = range.end;
+        }
+    }
+    out.extend_from_slice(&value[copied..]);
+    // A vector takes all that is written.
+    if differs || via.rport.is_some() {
+        let _ = write!(out, ";received={ip}");
+    }
+    if via.rport.is_some() {
+        let _ = write!(out, ";rport={}", source.port());
+    }
+    Ok(())
+}
