@@ -25,15 +25,16 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     /// was written. Doubt is not an error: it is [`Outcome::Indeterminate`].
     fn commit(&self, commit: Commit) -> Reply<'_, Outcome>;
 
-    /// One record as it is now.
+    /// One record as it is now: also a claim that is due and was not swept yet.
     fn get(&self, tenant: &TenantId, key: &Key) -> Reply<'_, Option<Stored>>;
 
     /// Every record of a shard at one moment, and where to follow from. No change is missed between the two.
     fn list(&self, shard: Shard) -> Reply<'_, Listing>;
 
-    /// What came after a position, at most `max` entries. The pull is inclusive: the position's own entry must
-    /// be in the log, otherwise the answer is `Resync`. Entries that belong together (`Entry::more`) may be
-    /// split over pulls. Without a position: from the start of the log, if it was never cut.
+    /// What came after a position, at most `max` entries, and at least one if there is one. The pull is inclusive:
+    /// the position's own entry must be in the log, otherwise the answer is `Resync`. Entries that belong together
+    /// (`Entry::more`) may be split over pulls. Without a position: from the start of the log, and `Resync` if it
+    /// was ever cut.
     fn pull(&self, shard: Shard, after: Option<Position>, max: usize) -> Reply<'_, Pulled>;
 
     /// The last entry of each shard that has one: whether there is anything to pull.
@@ -42,7 +43,11 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     /// Hints that a shard moved. Hints may be lost and may come twice: they are no truth.
     fn hints(&self) -> broadcast::Receiver<Shard>;
 
-    /// Opens a session of a tenant that ends `ttl_ms` of shard time after the last keep-alive. No log entry.
+    /// Opens a session of a tenant that ends `ttl_ms` of shard time after the last keep-alive, at most
+    /// [`TTL_MAX`](crate::TTL_MAX). No log entry. Asked again while it lives, it is a keep-alive.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a session that has ended and still has what hangs on it: its end stands.
     fn open_session(&self, tenant: &TenantId, session: SessionId, ttl_ms: u32) -> Reply<'_, ()>;
 
     /// Puts the deadline off. Answers false if the session has ended. No log entry.
@@ -55,14 +60,27 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
     /// as changes. Answers how many; idempotent.
     fn sweep(&self, shard: Shard) -> Reply<'_, usize>;
 
-    /// Puts writes aside for a later commit that is too large for one: `part` from 0. They are seen by nobody
-    /// until [`Backend::turn_over`], and are forgotten an hour of shard time later.
+    /// Puts writes (puts and deletes) aside for a commit that is too large for one, as `part` from 0; asked again,
+    /// it replaces the part. `generation` is the writer's own name for the change, from chance or a counter. They
+    /// are seen by nobody until [`Backend::turn_over`], and forgotten after
+    /// [`STAGED_AGE`](crate::STAGED_AGE) of shard time.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] over a limit of a commit, for a claim, and from [`PARTS_MAX`](crate::PARTS_MAX) on.
     fn stage(&self, tenant: &TenantId, generation: u64, part: u32, writes: Vec<Write>) -> Reply<'_, ()>;
 
-    /// Does all staged writes of a generation at once, after the commit's own preconditions and writes. Readers
-    /// see the state before or the state after: the entries carry `more` up to the last.
-    fn turn_over(&self, commit: Commit, generation: u64) -> Reply<'_, Outcome>;
+    /// Does the staged parts 0 to `parts - 1` of a generation at once, after the commit's own preconditions and
+    /// writes (which may be none). Refused, and nothing done, if one of the parts is not there.
+    ///
+    /// Readers see the state before or the state after, never between: a listing holds all of it or nothing, and
+    /// the entries, each as large as a commit at most, carry `more` up to the last, which a follower keeps back
+    /// until it has them all. A change that is larger than the log may hold is a `Resync` to who followed.
+    fn turn_over(&self, commit: Commit, generation: u64, parts: u32) -> Reply<'_, Outcome>;
 
     /// What the store is and holds, for people and metrics.
     fn stats(&self) -> Reply<'_, Stats>;
+
+    /// Finishes what was asked before, lets go of everything, and answers when another may open the store. From
+    /// then on everything else is [`Error::Closed`].
+    fn close(&self) -> Reply<'_, ()>;
 }

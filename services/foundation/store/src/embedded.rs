@@ -5,13 +5,21 @@
 //! get, list, pull ──> a snapshot of the database, on a blocking thread; never waits for the writer
 //! ```
 //!
-//! Waiting commits share one sync, so that many at once cost little more than one. When a transaction fails, the
-//! writer opens the file anew before the next one: a disk that was full works again when it has room.
+//! Every commit is synced before it is acknowledged, so that `Local` and `Replicated` mean the same here: the one
+//! disk. Waiting commits share one sync, so that many at once cost little more than one. Deadlines run in shard
+//! time that is kept in memory and stored with every write; see [`batch`].
+//!
+//! When a transaction fails, its callers are told so, and the writer opens the file anew before the next one: a
+//! disk that was full works again when it has room. Nothing that was acknowledged depends on what failed.
 
 mod apply;
+mod batch;
+mod expire;
 mod layout;
 mod open;
 mod read;
+mod request;
+mod staging;
 mod writer;
 
 use std::path::PathBuf;
@@ -21,10 +29,15 @@ use redb::Database;
 use tandem_domain::id::TenantId;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use apply::Generation;
+use batch::{Clocks, Fault};
+use request::Request;
+use writer::Writer;
+
 use crate::backend::{Backend, Reply};
+use crate::limits;
 use crate::types::{
-    COMMIT_BYTES_MAX, Commit, Error, KEY_BYTES_MAX, Key, Listing, Outcome, Position, Pulled, SessionId,
-    Shard, Stats, Stored, WRITES_MAX, What, Write,
+    Commit, Error, Key, Listing, Outcome, Position, Pulled, SessionId, Shard, Stats, Stored, Write,
 };
 
 pub use open::{OpenError, lock_file};
@@ -80,15 +93,21 @@ pub trait Disk: Send + Sync + 'static {
 
 /// A store in one process.
 pub struct Embedded {
-    requests: mpsc::Sender<writer::Request>,
+    requests: mpsc::Sender<Request>,
     database: Shared,
     hints: broadcast::Sender<Shard>,
     place: Place,
-    _lock: Option<open::Lock>,
 }
 
-/// The open database; none while the writer opens it anew.
-type Shared = Arc<RwLock<Option<Arc<Database>>>>;
+/// The database as readers find it.
+enum Opened {
+    Open(Arc<Database>),
+    /// It failed, for this reason; the writer opens it anew.
+    Away(String),
+    Closed,
+}
+
+type Shared = Arc<RwLock<Opened>>;
 
 impl std::fmt::Debug for Embedded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -104,21 +123,28 @@ impl Embedded {
     pub fn open(place: Place, world: World) -> Result<Self, OpenError> {
         let lock = open::Lock::take(&place)?;
         let database = open::database(&place, &world)?;
-        let shared: Shared = Arc::new(RwLock::new(Some(Arc::new(database))));
+        let shared: Shared = Arc::new(RwLock::new(Opened::Open(Arc::new(database))));
         let (requests, waiting) = mpsc::channel(QUEUE);
         let hints = broadcast::Sender::new(HINTS);
-        let writer = writer::Writer::new(Arc::clone(&shared), place.clone(), world, hints.clone());
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            place: place.clone(),
+            world,
+            hints: hints.clone(),
+            clocks: Clocks::new(),
+            lock,
+        };
         std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run(waiting))
             .map_err(|e| OpenError::Thread(e.to_string()))?;
-        Ok(Self { requests, database: shared, hints, place, _lock: lock })
+        Ok(Self { requests, database: shared, hints, place })
     }
 
     /// Hands work to the writer. `doubt` is what is said when no answer comes: then it may have been done.
     async fn ask<T>(
         &self,
-        work: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> writer::Request,
+        work: impl FnOnce(request::Answer<T>) -> Request,
         doubt: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
@@ -129,57 +155,25 @@ impl Embedded {
     /// Reads on a blocking thread.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Database) -> Result<T, apply::Fault> + Send + 'static,
+        read: impl FnOnce(&Database) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
         let shared = Arc::clone(&self.database);
         tokio::task::spawn_blocking(move || {
-            let database = shared.read().unwrap_or_else(PoisonError::into_inner).clone();
-            let database =
-                database.ok_or_else(|| Error::Unavailable("the database is being opened again".into()))?;
+            let database = match &*shared.read().unwrap_or_else(PoisonError::into_inner) {
+                Opened::Open(database) => Arc::clone(database),
+                Opened::Away(why) => return Err(Error::Unavailable(why.clone())),
+                Opened::Closed => return Err(Error::Closed),
+            };
             read(&database).map_err(|e| Error::Unavailable(e.to_string()))
         })
         .await
-        .map_err(|_| Error::Closed)?
+        .unwrap_or_else(|_| Err(Error::Unavailable("the database could not be read".into())))
     }
 }
 
-fn invalid<T>(what: String, fix: &str) -> Result<T, Error> {
-    Err(Error::Invalid { what, fix: fix.into() })
-}
-
-/// The limits of a commit, the same for every backend.
-pub(crate) fn check(writes: &[Write], staged: bool) -> Result<(), Error> {
-    if writes.is_empty() && !staged {
-        return invalid("a commit without writes".into(), "write something, or do not commit");
-    }
-    if writes.len() > WRITES_MAX {
-        return invalid(
-            format!("{} writes in one commit", writes.len()),
-            "at most 512; stage larger changes",
-        );
-    }
-    let mut bytes = 0;
-    for write in writes {
-        if write.key.key.len() > KEY_BYTES_MAX {
-            return invalid(format!("a key of {} bytes", write.key.key.len()), "a key has at most 512 bytes");
-        }
-        bytes += write.key.key.len();
-        bytes += match &write.what {
-            What::Put(v) | What::Update(v) | What::Claim(v, _) => v.len(),
-            What::Delete => 0,
-        };
-    }
-    if bytes > COMMIT_BYTES_MAX {
-        return invalid(format!("{bytes} bytes in one commit"), "at most 1 MiB; stage larger changes");
-    }
-    let mut keys: Vec<&Key> = writes.iter().map(|w| &w.key).collect();
-    keys.sort_unstable();
-    match keys.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => {
-            invalid(format!("{:?} is written twice", pair[0].key), "write each record once in a commit")
-        }
-        None => Ok(()),
-    }
+/// What is said of everything but commits when the writer ended before it answered: it may simply be asked again.
+fn unanswered<T>() -> Result<T, Error> {
+    Err(Error::Unavailable("the writer ended before it answered".into()))
 }
 
 fn doubtful() -> Result<Outcome, Error> {
@@ -189,65 +183,54 @@ fn doubtful() -> Result<Outcome, Error> {
 impl Backend for Embedded {
     fn commit(&self, commit: Commit) -> Reply<'_, Outcome> {
         Box::pin(async move {
-            check(&commit.writes, false)?;
-            self.ask(|reply| writer::Request::Commit(Box::new(commit), None, reply), doubtful).await
+            limits::commit(&commit, None)?;
+            self.ask(|reply| Request::Commit(Box::new(commit), None, reply), doubtful).await
         })
     }
 
-    fn turn_over(&self, commit: Commit, generation: u64) -> Reply<'_, Outcome> {
+    fn turn_over(&self, commit: Commit, generation: u64, parts: u32) -> Reply<'_, Outcome> {
         Box::pin(async move {
-            check(&commit.writes, true)?;
-            self.ask(|reply| writer::Request::Commit(Box::new(commit), Some(generation), reply), doubtful)
-                .await
+            limits::commit(&commit, Some(parts))?;
+            let generation = Some(Generation { id: generation, parts });
+            self.ask(|reply| Request::Commit(Box::new(commit), generation, reply), doubtful).await
         })
     }
 
     fn stage(&self, tenant: &TenantId, generation: u64, part: u32, writes: Vec<Write>) -> Reply<'_, ()> {
         let tenant = tenant.clone();
         Box::pin(async move {
-            check(&writes, false)?;
-            if writes.iter().any(|w| !matches!(w.what, What::Put(_) | What::Delete)) {
-                return invalid(
-                    "a staged claim".into(),
-                    "stage puts and deletes; claim in the turning commit",
-                );
-            }
-            self.ask(
-                |reply| writer::Request::Stage { tenant, generation, part, writes, reply },
-                || Err(Error::Closed),
-            )
-            .await
+            limits::part(part, &writes)?;
+            self.ask(|reply| Request::Stage { tenant, generation, part, writes, reply }, unanswered).await
         })
     }
 
     fn open_session(&self, tenant: &TenantId, session: SessionId, ttl_ms: u32) -> Reply<'_, ()> {
         let tenant = tenant.clone();
-        Box::pin(self.ask(
-            move |reply| writer::Request::OpenSession { tenant, session, ttl_ms, reply },
-            || Err(Error::Closed),
-        ))
+        Box::pin(async move {
+            limits::session(ttl_ms)?;
+            self.ask(|reply| Request::OpenSession { tenant, session, ttl_ms, reply }, unanswered).await
+        })
     }
 
     fn keep_alive(&self, tenant: &TenantId, session: SessionId, ttl_ms: u32) -> Reply<'_, bool> {
         let tenant = tenant.clone();
-        Box::pin(self.ask(
-            move |reply| writer::Request::KeepAlive { tenant, session, ttl_ms, reply },
-            || Err(Error::Closed),
-        ))
+        Box::pin(async move {
+            limits::session(ttl_ms)?;
+            self.ask(|reply| Request::KeepAlive { tenant, session, ttl_ms, reply }, unanswered).await
+        })
     }
 
     fn end_session(&self, tenant: &TenantId, session: SessionId) -> Reply<'_, ()> {
         let tenant = tenant.clone();
-        Box::pin(
-            self.ask(
-                move |reply| writer::Request::EndSession { tenant, session, reply },
-                || Err(Error::Closed),
-            ),
-        )
+        Box::pin(self.ask(move |reply| Request::EndSession { tenant, session, reply }, unanswered))
     }
 
     fn sweep(&self, shard: Shard) -> Reply<'_, usize> {
-        Box::pin(self.ask(move |reply| writer::Request::Sweep(shard, reply), || Err(Error::Closed)))
+        Box::pin(self.ask(move |reply| Request::Sweep(shard, reply), unanswered))
+    }
+
+    fn close(&self) -> Reply<'_, ()> {
+        Box::pin(self.ask(Request::Close, || Ok(())))
     }
 
     fn get(&self, tenant: &TenantId, key: &Key) -> Reply<'_, Option<Stored>> {

@@ -1,16 +1,18 @@
 //! Following every shard of a cell: a snapshot of each, then every change in order.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::Instant;
 
 use crate::backend::Backend;
-use crate::types::{Cause, Entry, Error, Listing, Position, Pulled, SHARDS, Shard};
+use crate::types::{Cause, Entry, Error, Listing, Position, Pulled, Shard};
 
-/// How long a follower waits for a hint before it looks for itself: hints may be lost.
+/// How often a follower looks for itself, whatever hints come: hints may be lost.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many entries one pull brings at most: bounds a step's memory.
 const PULL_MAX: usize = 256;
@@ -31,7 +33,6 @@ pub enum Followed {
 /// Where a follower stands in one shard.
 #[derive(Debug, Default)]
 struct Place {
-    listed: bool,
     position: Option<Position>,
     /// Entries whose change is not complete yet.
     held: Vec<Entry>,
@@ -44,6 +45,9 @@ pub struct Follower {
     places: Vec<Place>,
     to_list: VecDeque<Shard>,
     to_pull: BTreeSet<Shard>,
+    /// The shard pulled last: the next one is the next in turn, so that a busy shard holds up no other.
+    pulled: Shard,
+    looked: Instant,
     synchronised: bool,
     hints_closed: bool,
 }
@@ -60,7 +64,7 @@ impl Follower {
     pub fn new(backend: Arc<dyn Backend>) -> Self {
         // Hints are taken before the listing, so that none in between is lost.
         let hints = backend.hints();
-        let places = (0..SHARDS).map(|_| Place::default()).collect();
+        let places = (0..Shard::COUNT).map(|_| Place::default()).collect();
         let to_list = Shard::all().collect();
         Self {
             backend,
@@ -68,6 +72,8 @@ impl Follower {
             places,
             to_list,
             to_pull: BTreeSet::new(),
+            pulled: Shard::CELL,
+            looked: Instant::now(),
             synchronised: false,
             hints_closed: false,
         }
@@ -82,15 +88,18 @@ impl Follower {
             if let Some(shard) = self.to_list.front().copied() {
                 let listing = self.backend.list(shard).await?;
                 self.to_list.pop_front();
-                let place = &mut self.places[usize::from(shard.0)];
-                *place = Place { listed: true, position: listing.position, held: Vec::new() };
+                let place = &mut self.places[shard.index()];
+                *place = Place { position: listing.position, held: Vec::new() };
                 return Ok(Followed::Listed(shard, listing));
             }
             if !self.synchronised {
                 self.synchronised = true;
                 return Ok(Followed::Synchronised);
             }
-            if let Some(shard) = self.to_pull.first().copied() {
+            if self.looked.elapsed() >= LOOK_EVERY {
+                self.look().await?;
+            }
+            if let Some(shard) = self.in_turn() {
                 if let Some(followed) = self.pull(shard).await? {
                     return Ok(followed);
                 }
@@ -100,14 +109,21 @@ impl Follower {
         }
     }
 
-    /// One pull; none: there was nothing new.
+    /// The next shard to pull, after the one pulled last.
+    fn in_turn(&mut self) -> Option<Shard> {
+        let after = (Bound::Excluded(self.pulled), Bound::Unbounded);
+        let next = self.to_pull.range(after).next().or_else(|| self.to_pull.first()).copied()?;
+        self.pulled = next;
+        Some(next)
+    }
+
+    /// One pull; none: there was nothing new to show.
     async fn pull(&mut self, shard: Shard) -> Result<Option<Followed>, Error> {
-        let after = self.places[usize::from(shard.0)].position;
+        let after = self.places[shard.index()].position;
         let pulled = self.backend.pull(shard, after, PULL_MAX).await?;
-        let place = &mut self.places[usize::from(shard.0)];
+        let place = &mut self.places[shard.index()];
         match pulled {
             Pulled::Resync(cause) => {
-                place.listed = false;
                 place.held.clear();
                 self.to_pull.remove(&shard);
                 self.to_list.push_back(shard);
@@ -119,9 +135,6 @@ impl Follower {
                     return Ok(None);
                 };
                 place.position = Some(Position { revision: last.revision, commit: last.commit });
-                if entries.len() < PULL_MAX {
-                    self.to_pull.remove(&shard);
-                }
                 place.held.extend(entries);
                 let whole = place.held.iter().rposition(|e| !e.more).map_or(0, |at| at + 1);
                 let ready: Vec<Entry> = place.held.drain(..whole).collect();
@@ -134,7 +147,7 @@ impl Follower {
     async fn wait(&mut self) -> Result<(), Error> {
         let hint =
             async { if self.hints_closed { std::future::pending().await } else { self.hints.recv().await } };
-        match tokio::time::timeout(LOOK_EVERY, hint).await {
+        match tokio::time::timeout_at(self.looked + LOOK_EVERY, hint).await {
             Ok(Ok(shard)) => {
                 self.to_pull.insert(shard);
                 self.drain_hints().await
@@ -163,14 +176,15 @@ impl Follower {
     /// what it saw.
     async fn look(&mut self) -> Result<(), Error> {
         let positions = self.backend.positions().await?;
-        let mut now: Vec<Option<Position>> = vec![None; usize::from(SHARDS)];
+        self.looked = Instant::now();
+        let mut now: Vec<Option<Position>> = vec![None; Shard::COUNT];
         for (shard, position) in positions {
-            if let Some(place) = now.get_mut(usize::from(shard.0)) {
+            if let Some(place) = now.get_mut(shard.index()) {
                 *place = Some(position);
             }
         }
         for (shard, now) in Shard::all().zip(now) {
-            if self.places[usize::from(shard.0)].position != now {
+            if self.places[shard.index()].position != now {
                 self.to_pull.insert(shard);
             }
         }

@@ -25,6 +25,7 @@ pub mod backend;
 pub mod codec;
 pub mod embedded;
 pub mod follow;
+mod limits;
 pub mod store;
 pub mod types;
 

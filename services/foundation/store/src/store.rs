@@ -62,8 +62,8 @@ impl Store {
     ///
     /// # Errors
     /// As there.
-    pub async fn turn_over(&self, commit: Commit, generation: u64) -> Result<Outcome, Error> {
-        self.0.turn_over(commit, generation).await
+    pub async fn turn_over(&self, commit: Commit, generation: u64, parts: u32) -> Result<Outcome, Error> {
+        self.0.turn_over(commit, generation, parts).await
     }
 
     /// One record.
@@ -130,6 +130,14 @@ impl Store {
     /// As there.
     pub async fn stats(&self) -> Result<Stats, Error> {
         self.0.stats().await
+    }
+
+    /// See [`Backend::close`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.0.close().await
     }
 }
 

@@ -5,14 +5,31 @@ use std::time::Duration;
 
 use tandem_domain::id::{Revision, TenantId};
 
-/// Shards of a cell, recorded at its birth, immutable.
+/// Shards of a cell that tenants lie in, recorded at its birth, immutable. The reserved tenant has one more, its
+/// own.
 pub const SHARDS: u16 = 256;
 /// The most writes of one commit; larger changes are staged.
 pub const WRITES_MAX: usize = 512;
+/// The most preconditions of one commit: one for each write.
+pub const PRECONDITIONS_MAX: usize = WRITES_MAX;
+/// The most parts of a staged generation, each as large as a commit: two million records, several times what a
+/// tenant may have.
+pub const PARTS_MAX: u32 = 4096;
 /// The most bytes of one commit: keys and values.
 pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 /// The most bytes of a record's key.
 pub const KEY_BYTES_MAX: usize = 512;
+/// The most bytes of a commit's trace; a W3C traceparent has 55.
+pub const TRACE_BYTES_MAX: usize = 128;
+/// The longest that a claim or a session lasts without being renewed: what nobody looked after for a week is
+/// nobody's.
+pub const TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The end of revisions, exclusive: what a 64-bit float, and so a Lua script, still counts by ones. The year 2255.
+pub const REVISION_END: u64 = 1 << 53;
+/// How many bytes of entries one pull brings at most, but always one entry: bounds a follower's memory.
+pub const PULL_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Staged parts that nobody turned over are forgotten after this much shard time.
+pub const STAGED_AGE: Duration = Duration::from_secs(3600);
 /// How far shard time moves in one step at most, so that an outage or a clock's jump freezes deadlines.
 pub const STEP_MAX: Duration = Duration::from_secs(2);
 /// How much of the log is kept, in shard time.
@@ -22,15 +39,23 @@ pub const LOG_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// The most records that one step of a sweep expires.
 pub const SWEEP_MAX: usize = 128;
 
-/// A shard of the cell: 0 to 255. The reserved tenant `_cell` lies in one as any other.
+/// A shard of the cell: 0 to 255, and [`Shard::CELL`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Shard(pub u16);
 
 impl Shard {
-    /// Where a tenant lies: by the 64-bit FNV-1a hash of its name and incarnation. This is stored state: it
-    /// never changes.
+    /// Where the reserved tenant `_cell` lies, alone: no tenant's traffic cuts its log short.
+    pub const CELL: Self = Self(SHARDS);
+    /// How many shards there are with [`Shard::CELL`]: a table with a place for each.
+    pub const COUNT: usize = SHARDS as usize + 1;
+
+    /// Where a tenant lies: by the 64-bit FNV-1a hash of its name, a zero byte and its incarnation (16 bytes,
+    /// big-endian), upper half folded onto the lower, modulo [`SHARDS`]. This is stored state: it never changes.
     #[must_use]
     pub fn of(tenant: &TenantId) -> Self {
+        if *tenant == tandem_domain::record::cell() {
+            return Self::CELL;
+        }
         let bytes = tenant.name.as_str().bytes().chain([0]).chain(tenant.incarnation.0.to_be_bytes());
         let hash =
             bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
@@ -38,9 +63,15 @@ impl Shard {
         Self(((hash ^ (hash >> 32)) % u64::from(SHARDS)) as u16)
     }
 
-    /// Every shard.
+    /// Every shard; the reserved tenant's first, for it says which tenants there are.
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..SHARDS).map(Self)
+        std::iter::once(Self::CELL).chain((0..SHARDS).map(Self))
+    }
+
+    /// Its place in a table of [`Shard::COUNT`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
     }
 }
 
@@ -110,7 +141,8 @@ pub enum What {
     Put(Arc<[u8]>),
     /// It is claimed: it has this value, its token is this commit's revision, and it ends as `until` says.
     Claim(Arc<[u8]>, Until),
-    /// It keeps its token and has this value; used by a claim's holder, with `TokenIs`.
+    /// It has this value, and keeps its token and its end; used by a claim's holder, with `TokenIs`. Of a record
+    /// that is no claim, or is not there, it is a `Put`.
     Update(Arc<[u8]>),
     /// It is no more.
     Delete,
@@ -119,7 +151,7 @@ pub enum What {
 /// How long a claim lasts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Until {
-    /// This long in shard time from the commit on.
+    /// This long in shard time from the commit on; at most [`TTL_MAX`].
     After(Duration),
     /// As long as the session.
     Session(SessionId),
@@ -159,14 +191,15 @@ pub enum Outcome {
     Committed(Revision),
     /// It did not happen, and nothing of it did: this precondition does not hold.
     Refused(Refusal),
-    /// It may have happened: ask again with the same id.
+    /// It may have happened: ask again with the same id. Says why it is not known.
     Indeterminate(String),
 }
 
 /// A precondition that does not hold, and what was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
-    /// Which of the commit's preconditions, from 0.
+    /// Which of the commit's preconditions, from 0. Their number itself stands for what goes without saying: the
+    /// sessions that its claims hang on live, and the staged parts that it turns over are all there.
     pub precondition: usize,
     /// What was found in its place: the version of the record, if there is one.
     pub found: Option<Revision>,
@@ -260,7 +293,8 @@ pub struct Position {
 /// What a pull from a shard's log brings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Pulled {
-    /// Entries after the position, in order, at most as many as asked; none: nothing new.
+    /// Entries after the position, in order, at most as many as asked and, but for the first, at most
+    /// [`PULL_BYTES_MAX`]; none: nothing new.
     Entries(Vec<Entry>),
     /// The position is not in the log: list anew.
     Resync(Cause),

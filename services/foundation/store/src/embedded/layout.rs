@@ -220,6 +220,8 @@ pub(super) struct ShardState {
     pub(super) log_entries: u64,
     /// The first entry that is still in the log; 0: none.
     pub(super) first: u64,
+    /// Whether any entry was ever cut: without a position, the log tells the whole story only before that.
+    pub(super) cut: bool,
 }
 
 impl ShardState {
@@ -230,6 +232,7 @@ impl ShardState {
         for n in [self.time, self.wall, self.log_bytes, self.log_entries, self.first] {
             out.extend_from_slice(&n.to_be_bytes());
         }
+        out.push(u8::from(self.cut));
         out
     }
 
@@ -243,6 +246,7 @@ impl ShardState {
             log_bytes: from.u64()?,
             log_entries: from.u64()?,
             first: from.u64()?,
+            cut: from.u8()? == 1,
         })
     }
 }

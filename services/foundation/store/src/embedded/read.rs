@@ -6,11 +6,11 @@ use redb::{
 use tandem_domain::id::{Revision, TenantId};
 
 use super::Place;
-use super::apply::Fault;
+use super::batch::Fault;
 use super::layout::{
     Damaged, Head, LOG, META, RECORDS, SHARD_STATES, ShardState, read_entry, read_record_key, record_key,
 };
-use crate::types::{Cause, CommitId, Key, Listing, Position, Pulled, Shard, Stats, Stored};
+use crate::types::{Cause, CommitId, Key, Listing, PULL_BYTES_MAX, Position, Pulled, Shard, Stats, Stored};
 
 fn begin(database: &Database) -> Result<ReadTransaction, Fault> {
     database.begin_read().map_err(|e| match e {
@@ -79,6 +79,9 @@ pub(super) fn pull(
     let log = txn.open_table(LOG)?;
     let from = after.map_or(0, |p| p.revision.0);
     let mut range = log.range((shard.0, from)..=(shard.0, u64::MAX))?;
+    if after.is_none() && state.cut {
+        return Ok(Pulled::Resync(Cause::Compacted));
+    }
     if let Some(after) = after {
         // Inclusive: what the follower saw last must come back first.
         let first = range.next().transpose()?;
@@ -94,8 +97,13 @@ pub(super) fn pull(
         }
     }
     let mut entries = Vec::new();
-    for entry in range.take(max) {
+    let mut bytes = 0;
+    for entry in range.take(max.max(1)) {
         let (key, value) = entry?;
+        bytes += value.value().len() as u64;
+        if bytes > PULL_BYTES_MAX && !entries.is_empty() {
+            break;
+        }
         entries.push(read_entry(key.value().1, value.value())?);
     }
     Ok(Pulled::Entries(entries))
