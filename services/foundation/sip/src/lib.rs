@@ -1,4 +1,7 @@
-//! Speaks SIP: syntax, transactions and proxy core, without I/O or clock.
+//! Speaks SIP: syntax, transactions and proxy core, without I/O, clock or chance.
 
 pub mod message;
+pub mod proxy;
+pub mod time;
+pub mod transaction;
 pub mod write;
