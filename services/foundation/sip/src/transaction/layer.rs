@@ -316,6 +316,24 @@ impl Layer {
         }
     }
 
+    /// Ends a client transaction 64 x T1 from now, if nothing else does sooner.
+    pub fn end_within(&mut self, id: ClientId, now: Now) {
+        let ends = now + self.timers.long();
+        if let Some(client) = self.clients.get_mut(&id)
+            && client.ends.is_none()
+        {
+            client.ends = Some(ends);
+            self.watch(Some(ends), Due::Client(id));
+        }
+    }
+
+    /// Sends a request no more, and waits on for what may still come.
+    pub fn stop_resending(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.resend = None;
+        }
+    }
+
     /// The transport could not send to the peer of a client transaction: as a 503 (RFC 3261 8.1.3.1).
     pub fn on_transport_error(&mut self, id: ClientId) -> bool {
         let waits = self.clients.get(&id).is_some_and(|c| matches!(c.state, ClientState::Calling));

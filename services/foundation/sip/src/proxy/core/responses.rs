@@ -1,0 +1,176 @@
+//! Responses that come in (RFC 3261 16.7).
+
+use std::sync::Arc;
+
+use crate::message::{Header, Message, Start, Via, list};
+use crate::time::Now;
+
+use super::super::branch::{Cancel, Heard};
+use super::super::{CallId, Output, forge, routing};
+use super::Proxy;
+use super::waits::Wait;
+
+impl Proxy {
+    /// A response came. One that matches no transaction of ours is dropped.
+    pub fn on_response(&mut self, message: &Message<'_>, now: Now) {
+        let Start::Response { status, .. } = message.start() else { return };
+        let top = message.first(Header::Via).and_then(|v| list(v).next()).unwrap_or_default();
+        let Some(client) = Via::parse(top).ok().and_then(|v| v.branch().and_then(routing::client_of)) else { return };
+        let method = message.first(Header::CSeq).and_then(|v| v.split(u8::is_ascii_whitespace).next_back());
+        if method == Some(b"CANCEL") {
+            // The response to a CANCEL says nothing of the call (9.1): it ends the CANCEL's transaction.
+            let place = self.by_client.get(&client).copied();
+            let branch = place.and_then(|(id, at)| self.calls.get(&id)?.branches.get(at));
+            if let Some(own) = branch.and_then(|b| b.cancel_client) {
+                self.layer.on_response(own, status, now, || Arc::from(&[][..]));
+                self.collect();
+            }
+            return;
+        }
+        let Some((id, at)) = self.by_client.get(&client).copied() else { return };
+        let packet = self.calls.get(&id).and_then(|c| c.branches.get(at)).map(|b| Arc::clone(&b.packet));
+        let Some(packet) = packet else { return };
+        let to = message.first(Header::To);
+        let mut table = std::mem::take(&mut self.table);
+        let ack = || {
+            let forwarded = table.parse_datagram(&packet);
+            forwarded.map(|m| forge::follow_up(&m, "ACK", to)).unwrap_or_default().into()
+        };
+        let deliver = self.layer.on_response(client, status, now, ack);
+        self.table = table;
+        self.collect();
+        if deliver {
+            match status {
+                100 => self.hundred(id, at, now),
+                101..=199 => self.provisional(id, at, message, status, now),
+                200..=299 => self.success(id, at, message, status, now),
+                _ => self.failure(id, at, message, status, now),
+            }
+            self.collect();
+        }
+    }
+
+    fn hundred(&mut self, id: CallId, at: usize, now: Now) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let (round, only_100) = (call.round, call.targets.get(call.next.wrapping_sub(1)).map(|t| t.only_100));
+        let Some(branch) = call.branches.get_mut(at) else { return };
+        if branch.heard == Heard::Nothing {
+            branch.heard = Heard::Hundred;
+            if let Some(wait) = only_100 {
+                self.waits.set(now + wait, Wait::Only100(id, round, at));
+            }
+        }
+        self.cancel_if_wanted(id, at, now);
+    }
+
+    /// A CANCEL that waited for a provisional response goes out now.
+    fn cancel_if_wanted(&mut self, id: CallId, at: usize, now: Now) {
+        let branch = self.calls.get(&id).and_then(|c| c.branches.get(at));
+        if branch.is_some_and(|b| b.cancel == Cancel::AtProvisional) {
+            self.cancel_branch(id, at, now);
+        }
+    }
+
+    fn provisional(&mut self, id: CallId, at: usize, message: &Message<'_>, status: u16, now: Now) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let (server, invite) = (call.server, call.invite);
+        let first = !call.ringing;
+        let Some(branch) = call.branches.get_mut(at) else { return };
+        if !matches!(branch.heard, Heard::Final(_)) {
+            branch.heard = Heard::Provisional;
+        }
+        let (left, tag) = (branch.left, branch.tag);
+        self.cancel_if_wanted(id, at, now);
+        if left {
+            return;
+        }
+        if invite {
+            // 16.7 step 2: Timer C starts again.
+            self.waits.set(now + self.config.timer_c, Wait::TimerC(id, at));
+        }
+        if first {
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.ringing = true;
+            }
+            self.outputs.push(Output::Ringing(id, tag));
+        }
+        let bytes = forge::response(message);
+        self.layer.respond(server, status, bytes.into(), now);
+    }
+
+    /// A 2xx goes up at once, whichever branch it comes from; the others are cancelled.
+    fn success(&mut self, id: CallId, at: usize, message: &Message<'_>, status: u16, now: Now) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let (server, invite, first) = (call.server, call.invite, !call.answered);
+        let failed_before = call.done && first;
+        call.answered = true;
+        let Some(branch) = call.branches.get_mut(at) else { return };
+        branch.heard = Heard::Final(status);
+        let tag = branch.tag;
+        let bytes = forge::response(message);
+        if failed_before {
+            // The server transaction has answered otherwise, or is gone: the 2xx goes up all the same, without
+            // it (16.7 step 5); the caller acknowledges it and hangs up.
+            let upstream = self.calls.get(&id).map(|c| c.upstream);
+            self.outputs.extend(upstream.map(|peer| Output::Send(peer, bytes.into())));
+            return;
+        }
+        if !self.layer.respond(server, status, Arc::from(bytes.as_slice()), now) {
+            let upstream = self.calls.get(&id).map(|c| c.upstream);
+            self.outputs.extend(upstream.map(|peer| Output::Send(peer, bytes.into())));
+        }
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.done = true;
+        }
+        if first && invite {
+            self.outputs.push(Output::Answered(id, tag));
+            self.cancel_others(id, at, now);
+        }
+    }
+
+    fn cancel_others(&mut self, id: CallId, at: usize, now: Now) {
+        let count = self.calls.get(&id).map_or(0, |c| c.branches.len());
+        (0..count).filter(|other| *other != at).for_each(|other| self.cancel_branch(id, other, now));
+    }
+
+    fn failure(&mut self, id: CallId, at: usize, message: &Message<'_>, status: u16, now: Now) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let (after, done) = (call.after, call.done || call.answered);
+        let by_target = !call.targets.is_empty();
+        let retry = call.targets.get(call.next.wrapping_sub(1)).is_some_and(|t| t.retry_on.contains(&status));
+        let Some(branch) = call.branches.get_mut(at) else { return };
+        let (current, heard, tag) = (branch.is_pending(), branch.heard, branch.tag);
+        let asked_to_end = branch.cancel == Cancel::Sent;
+        branch.heard = Heard::Final(status);
+        if !current || done {
+            return;
+        }
+        let challenge = |h: Header| matches!(h, Header::WwwAuthenticate | Header::ProxyAuthenticate);
+        if matches!(status, 401 | 407) {
+            let lines = message.lines().iter().filter(|l| challenge(l.header));
+            call.challenges.extend(lines.map(|l| message.whole(*l).to_vec()));
+        }
+        call.offer(status, forge::response(message));
+        if asked_to_end {
+            return self.after_cancel(id, after, tag, now);
+        }
+        let more = call.next < call.targets.len();
+        match status {
+            _ if !by_target => self.give_up(id, now),
+            // 16.7 step 5: nothing new is tried after a 6xx.
+            600.. => {
+                call.next = call.targets.len();
+                self.try_next(id, now);
+            }
+            // Only before any 101 to 199, and only for the codes that the trunk names.
+            _ if retry && more && heard < Heard::Provisional => {
+                self.outputs.push(Output::FailedOver(id, tag));
+                self.try_next(id, now);
+            }
+            _ => {
+                call.next = call.targets.len();
+                self.try_next(id, now);
+            }
+        }
+    }
+}

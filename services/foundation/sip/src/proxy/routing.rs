@@ -1,0 +1,201 @@
+//! Where a request goes that nobody decides about: Route, Record-Route, cookies and digests.
+
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher24;
+use siphasher::sip128::{Hasher128 as _, SipHasher24 as SipHasher128};
+
+use crate::message::{Header, Message, Uri, Via, list};
+use crate::transaction::{ClientId, ServerKey, Transport};
+
+use super::{Config, Hop, forge};
+
+/// What a branch of ours starts with: the magic cookie and ours.
+const BRANCH: &str = "z9hG4bKtdm";
+
+/// Our Via for a client transaction: the branch names it, and carries the loop digest (RFC 5393 4.2).
+pub(super) fn via(config: &Config, listener: u16, client: ClientId, loop_digest: u32) -> String {
+    let l = &config.listeners[usize::from(listener)];
+    let transport = l.transport.name();
+    format!("SIP/2.0/{transport} {}:{};branch={BRANCH}{:x}.{loop_digest:08x};rport", l.host, l.port, client.0)
+}
+
+/// The client transaction that a response's top Via names.
+pub(super) fn client_of(branch: &str) -> Option<ClientId> {
+    let (id, _) = branch.strip_prefix(BRANCH)?.split_once('.')?;
+    u64::from_str_radix(id, 16).ok().map(ClientId)
+}
+
+fn keyed(config: &Config) -> SipHasher24 {
+    SipHasher24::new_with_key(&config.key)
+}
+
+fn feed(hasher: &mut impl std::hash::Hasher, parts: &[&[u8]]) {
+    for part in parts {
+        hasher.write_usize(part.len());
+        hasher.write(part);
+    }
+}
+
+/// The digest that tells a loop from a spiral: of all that routing could depend on.
+pub(super) fn loop_digest(config: &Config, message: &Message<'_>, uri: &str) -> u32 {
+    let mut hasher = keyed(config);
+    let one = |h| message.first(h).unwrap_or_default();
+    let tag = |h| forge::tag(one(h)).unwrap_or_default();
+    let cseq = one(Header::CSeq).split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    feed(&mut hasher, &[uri.as_bytes(), tag(Header::To), tag(Header::From), one(Header::CallId), cseq]);
+    for header in [Header::Route, Header::ProxyRequire, Header::ProxyAuthorization] {
+        message.all(header).for_each(|v| feed(&mut hasher, &[v]));
+    }
+    (hasher.finish() >> 32) as u32
+}
+
+/// Whether a Via of ours with this digest is in the request already (RFC 3261 16.3 step 4).
+pub(super) fn has_looped(message: &Message<'_>, digest: u32) -> bool {
+    let mark = format!(".{digest:08x}");
+    message.all(Header::Via).flat_map(list).any(|value| {
+        Via::parse(value).is_ok_and(|v| v.branch().is_some_and(|b| b.starts_with(BRANCH) && b.ends_with(&mark)))
+    })
+}
+
+/// By what a request finds its transaction (17.2.3).
+pub(super) fn server_key(config: &Config, message: &Message<'_>, method: &str, scope: u64) -> ServerKey {
+    let mut hasher = SipHasher128::new_with_key(&config.key);
+    let top = message.first(Header::Via).and_then(|v| list(v).next()).unwrap_or_default();
+    let via = Via::parse(top).ok();
+    let branch = via.as_ref().and_then(Via::branch).unwrap_or_default();
+    let method = if method == "ACK" { "INVITE" } else { method };
+    hasher.write_u64(scope);
+    if branch.starts_with("z9hG4bK") && branch.len() > 7 {
+        let host = via.as_ref().map(Via::host).unwrap_or_default();
+        let port = via.as_ref().and_then(Via::port).unwrap_or(0);
+        feed(&mut hasher, &[branch.as_bytes(), host.to_ascii_lowercase().as_bytes(), method.as_bytes()]);
+        hasher.write_u16(port);
+    } else {
+        // RFC 2543: Request-URI, From tag, Call-ID, CSeq number and the whole top Via. The To tag is left out, for
+        // that of an ACK is the response's.
+        let one = |h| message.first(h).unwrap_or_default();
+        let from = forge::tag(one(Header::From)).unwrap_or_default();
+        let cseq = one(Header::CSeq).split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        feed(&mut hasher, &[from, one(Header::CallId), cseq, top, method.as_bytes()]);
+    }
+    ServerKey(hasher.finish128().as_u128())
+}
+
+/// The cookie of a dialog: without it nobody is routed on by Route.
+pub(super) fn cookie(config: &Config, scope: u64, call_id: &[u8]) -> u64 {
+    let mut hasher = keyed(config);
+    hasher.write_u64(scope);
+    feed(&mut hasher, &[b"route", call_id]);
+    hasher.finish()
+}
+
+/// Our Record-Route for a listener.
+pub(super) fn record_route(config: &Config, listener: u16, cookie: u64) -> String {
+    let l = &config.listeners[usize::from(listener)];
+    let transport = match l.transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
+    };
+    format!("<sip:{}:{}{transport};lr;tdm={cookie:016x}>", l.host, l.port)
+}
+
+/// The address inside a Route or Contact value.
+pub(super) fn address(value: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(value).ok()?.trim();
+    match text.find('<') {
+        Some(at) => text.get(at + 1..)?.split('>').next(),
+        None => text.split(';').next(),
+    }
+}
+
+/// Which listener a URI names, if it is ours.
+pub(super) fn own(config: &Config, uri: &str) -> Option<u16> {
+    let uri = Uri::parse(uri).ok()?;
+    let transport = transport(&uri);
+    let port = uri.port().unwrap_or(if transport == Transport::Tls { 5061 } else { 5060 });
+    let at = config.listeners.iter().position(|l| {
+        l.transport == transport && l.port == port && l.host.eq_ignore_ascii_case(uri.host())
+    })?;
+    u16::try_from(at).ok()
+}
+
+pub(super) fn transport(uri: &Uri<'_>) -> Transport {
+    match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
+        Some("tcp") => Transport::Tcp,
+        Some("tls") => Transport::Tls,
+        _ if uri.is_sips() => Transport::Tls,
+        _ => Transport::Udp,
+    }
+}
+
+/// Where a request goes by its Route and Request-URI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Onward {
+    pub(super) uri: String,
+    pub(super) hop: Hop,
+    pub(super) own_routes: usize,
+    pub(super) drop_last_route: bool,
+    pub(super) append_route: Option<String>,
+}
+
+/// What Route and Request-URI say of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// No Route of ours: a request for the user to decide about.
+    Fresh,
+    /// On to there.
+    Onward(Onward),
+    /// Our Route, and the cookie is not ours: refused.
+    Forged,
+    /// The target is no address that SIP can be sent to.
+    Nowhere,
+}
+
+/// Follows RFC 3261 16.4 and 16.12: takes our Route values off, undoes a strict router's exchange, and finds the
+/// next hop. `from` is the listener that it came in by.
+pub(super) fn way(config: &Config, message: &Message<'_>, uri: &str, from: u16, scope: u64) -> Way {
+    let routes: Vec<&str> = message.all(Header::Route).flat_map(list).filter_map(address).collect();
+    let expected = cookie(config, scope, message.first(Header::CallId).unwrap_or_default());
+    // A strict router put our Route into the Request-URI, and the real one at the end.
+    let strict = own(config, uri).is_some() && uri.contains(";lr") && !routes.is_empty();
+    let (target, routes) = match routes.split_last() {
+        Some((last, rest)) if strict => (*last, rest),
+        _ => (uri, &routes[..]),
+    };
+    let ours: Vec<u16> = routes.iter().map_while(|r| own(config, r)).collect();
+    let marks = routes[..ours.len()].iter().copied().chain(strict.then_some(uri));
+    if ours.is_empty() && !strict {
+        return if routes.is_empty() { Way::Fresh } else { Way::Forged };
+    }
+    let genuine = |r: &str| Uri::parse(r).ok().and_then(|u| u.param("tdm").map(|c| c == format!("{expected:016x}")));
+    if !marks.clone().all(|r| genuine(r) == Some(true)) {
+        return Way::Forged;
+    }
+    let listener = ours.last().copied().or_else(|| own(config, uri)).unwrap_or(from);
+    let next = routes.get(ours.len()).copied();
+    let loose = next.is_none_or(|n| n.contains(";lr"));
+    let (uri, append) = match next {
+        Some(strict_router) if !loose => (strict_router, Some(target.to_owned())),
+        _ => (target, None),
+    };
+    let Some(hop) = hop(next.unwrap_or(target), listener) else { return Way::Nowhere };
+    Way::Onward(Onward {
+        uri: uri.to_owned(),
+        hop,
+        own_routes: ours.len() + usize::from(!loose),
+        drop_last_route: strict,
+        append_route: append,
+    })
+}
+
+/// The next hop of a URI.
+pub(super) fn hop(uri: &str, listener: u16) -> Option<Hop> {
+    let parsed = Uri::parse(uri).ok()?;
+    if !parsed.is_sip() && !parsed.is_sips() {
+        return None;
+    }
+    let host = parsed.param("maddr").unwrap_or(parsed.host());
+    Some(Hop::Name { host: host.to_owned(), port: parsed.port(), transport: transport(&parsed), listener })
+}
