@@ -229,7 +229,13 @@ impl Proxy {
         let Some(onward) = call.resolving.take() else { return };
         match peer {
             Some(peer) => self.forward_onward(id, &onward, peer, now),
-            None => self.answer(id, 503, "503 Service Unavailable", &["Reason: SIP;cause=503;text=\"no address\"".into()], now),
+            None => self.answer(
+                id,
+                503,
+                "503 Service Unavailable",
+                &["Reason: SIP;cause=503;text=\"no address\"".into()],
+                now,
+            ),
         }
     }
 
@@ -239,7 +245,11 @@ impl Proxy {
             .by_client
             .keys()
             .copied()
-            .filter(|id| self.layer.client_peer(*id).is_some_and(|p| p.address == peer.address && p.transport == peer.transport))
+            .filter(|id| {
+                self.layer
+                    .client_peer(*id)
+                    .is_some_and(|p| p.address == peer.address && p.transport == peer.transport)
+            })
             .collect();
         for id in failed {
             let place = self.by_client.get(&id).copied();
@@ -257,7 +267,11 @@ impl Proxy {
     fn send_own(&mut self, id: CallId, status: u16, line: &str, add: &[String], now: Now) {
         let Some(call) = self.calls.get(&id) else { return };
         let (server, upstream, request) = (call.server, call.upstream, Arc::clone(&call.request));
-        let tag = if status > 100 { format!("tdm{:x}", routing::cookie(&self.config, id.0, &request)) } else { String::new() };
+        let tag = if status > 100 {
+            format!("tdm{:x}", routing::cookie(&self.config, id.0, &request))
+        } else {
+            String::new()
+        };
         let bytes = self.with(&request, |m| forge::answer(m, upstream, line, &tag, add));
         if let Some(bytes) = bytes {
             self.layer.respond(server, status, bytes.into(), now);
@@ -271,10 +285,10 @@ impl Proxy {
             return self.give_up(id, now);
         }
         let Some(target) = call.targets.get(call.next).cloned() else {
-            let cause = match (call.after, call.best.as_ref()) {
+            let cause = match (call.after, call.best.clone()) {
                 (After::NoAnswer, _) => Cause::NoAnswer,
-                (_, Some((300..=399, bytes))) => self.redirected(bytes.clone()),
-                (_, Some((status, _))) => Cause::of(*status),
+                (_, Some((300..=399, bytes))) => self.redirected(&bytes),
+                (_, Some((status, _))) => Cause::of(status),
                 (_, None) => Cause::Unreachable,
             };
             return self.outputs.push(Output::Exhausted(id, cause));
@@ -290,8 +304,8 @@ impl Proxy {
         self.open(id, &onward, target.peer, Some(&target), now);
     }
 
-    fn redirected(&mut self, bytes: Vec<u8>) -> Cause {
-        let contact = self.with(&bytes, |m| {
+    fn redirected(&mut self, bytes: &[u8]) -> Cause {
+        let contact = self.with(bytes, |m| {
             let value = m.first(crate::message::Header::Contact).and_then(|v| crate::message::list(v).next());
             value.and_then(routing::address).map(str::to_owned)
         });
@@ -310,7 +324,11 @@ impl Proxy {
             (Arc::clone(&call.request), call.upstream, call.invite, call.initial, call.scope);
         let config = self.config.clone();
         let built = self.with(&request, |m| {
-            build(&config, m, &Build { client, onward, peer, upstream, target, record: invite && initial, scope })
+            build(
+                &config,
+                m,
+                &Build { client, onward, peer, upstream, target, record: invite && initial, scope },
+            )
         });
         let Some(Ok(bytes)) = built else {
             return self.answer(id, 483, "483 Too Many Hops", &[], now);
@@ -355,7 +373,7 @@ impl Proxy {
         }
         branch.cancel = Cancel::Sent;
         let (peer, packet) = (branch.peer, Arc::clone(&branch.packet));
-        self.waits.set(now + self.config.cancel_wait, Wait::CancelWait(id, round, at));
+        self.waits.set(now + self.config.cancel_wait, Wait::Cancelled(id, round, at));
         // The CANCEL has the branch of what it cancels, and a transaction of its own: its response is told apart
         // by its CSeq. Its id is no branch's, so that the INVITE's stays found.
         let own = self.layer.reserve();

@@ -229,7 +229,8 @@ pub(super) fn follow_up(forwarded: &Message<'_>, method: &str, to: Option<&[u8]>
             Header::To => line(&mut out, "To", to.unwrap_or(forwarded.value(*entry))),
             Header::From | Header::CallId | Header::Route => out.extend_from_slice(forwarded.whole(*entry)),
             Header::CSeq => {
-                let number = forwarded.value(*entry).split(u8::is_ascii_whitespace).next().unwrap_or_default();
+                let number =
+                    forwarded.value(*entry).split(u8::is_ascii_whitespace).next().unwrap_or_default();
                 let value = [number, b" ", method.as_bytes()].concat();
                 line(&mut out, "CSeq", &value);
             }

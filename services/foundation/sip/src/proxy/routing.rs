@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128 as _, SipHasher24 as SipHasher128};
 
-use crate::message::{Header, Message, Uri, Via, list};
+use crate::message::{Header, Message, Scheme, Uri, Via, list};
 use crate::transaction::{ClientId, ServerKey, Transport};
 
 use super::{Config, Hop, forge};
@@ -54,7 +54,7 @@ pub(super) fn loop_digest(config: &Config, message: &Message<'_>, uri: &str) -> 
 pub(super) fn has_looped(message: &Message<'_>, digest: u32) -> bool {
     let mark = format!(".{digest:08x}");
     message.all(Header::Via).flat_map(list).any(|value| {
-        Via::parse(value).is_ok_and(|v| v.branch().is_some_and(|b| b.starts_with(BRANCH) && b.ends_with(&mark)))
+        Via::parse(value).is_ok_and(|v| v.branch.is_some_and(|b| b.starts_with(BRANCH) && b.ends_with(&mark)))
     })
 }
 
@@ -63,12 +63,12 @@ pub(super) fn server_key(config: &Config, message: &Message<'_>, method: &str, s
     let mut hasher = SipHasher128::new_with_key(&config.key);
     let top = message.first(Header::Via).and_then(|v| list(v).next()).unwrap_or_default();
     let via = Via::parse(top).ok();
-    let branch = via.as_ref().and_then(Via::branch).unwrap_or_default();
+    let branch = via.as_ref().and_then(|v| v.branch).unwrap_or_default();
     let method = if method == "ACK" { "INVITE" } else { method };
     hasher.write_u64(scope);
     if branch.starts_with("z9hG4bK") && branch.len() > 7 {
-        let host = via.as_ref().map(Via::host).unwrap_or_default();
-        let port = via.as_ref().and_then(Via::port).unwrap_or(0);
+        let host = via.as_ref().map(|v| v.host).unwrap_or_default();
+        let port = via.as_ref().and_then(|v| v.port).unwrap_or(0);
         feed(&mut hasher, &[branch.as_bytes(), host.to_ascii_lowercase().as_bytes(), method.as_bytes()]);
         hasher.write_u16(port);
     } else {
@@ -112,20 +112,21 @@ pub(super) fn address(value: &[u8]) -> Option<&str> {
 
 /// Which listener a URI names, if it is ours.
 pub(super) fn own(config: &Config, uri: &str) -> Option<u16> {
-    let uri = Uri::parse(uri).ok()?;
+    let uri = Uri::parse(uri.as_bytes()).ok()?;
     let transport = transport(&uri);
-    let port = uri.port().unwrap_or(if transport == Transport::Tls { 5061 } else { 5060 });
-    let at = config.listeners.iter().position(|l| {
-        l.transport == transport && l.port == port && l.host.eq_ignore_ascii_case(uri.host())
-    })?;
+    let port = uri.port.unwrap_or(if transport == Transport::Tls { 5061 } else { 5060 });
+    let at = config
+        .listeners
+        .iter()
+        .position(|l| l.transport == transport && l.port == port && l.host.eq_ignore_ascii_case(uri.host))?;
     u16::try_from(at).ok()
 }
 
 pub(super) fn transport(uri: &Uri<'_>) -> Transport {
-    match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
+    match uri.param("transport").flatten().map(str::to_ascii_lowercase).as_deref() {
         Some("tcp") => Transport::Tcp,
         Some("tls") => Transport::Tls,
-        _ if uri.is_sips() => Transport::Tls,
+        _ if uri.scheme == Scheme::Sips => Transport::Tls,
         _ => Transport::Udp,
     }
 }
@@ -169,7 +170,11 @@ pub(super) fn way(config: &Config, message: &Message<'_>, uri: &str, from: u16, 
     if ours.is_empty() && !strict {
         return if routes.is_empty() { Way::Fresh } else { Way::Forged };
     }
-    let genuine = |r: &str| Uri::parse(r).ok().and_then(|u| u.param("tdm").map(|c| c == format!("{expected:016x}")));
+    let genuine = |r: &str| {
+        Uri::parse(r.as_bytes())
+            .ok()
+            .and_then(|u| u.param("tdm").flatten().map(|c| c == format!("{expected:016x}")))
+    };
     if !marks.clone().all(|r| genuine(r) == Some(true)) {
         return Way::Forged;
     }
@@ -192,10 +197,10 @@ pub(super) fn way(config: &Config, message: &Message<'_>, uri: &str, from: u16, 
 
 /// The next hop of a URI.
 pub(super) fn hop(uri: &str, listener: u16) -> Option<Hop> {
-    let parsed = Uri::parse(uri).ok()?;
-    if !parsed.is_sip() && !parsed.is_sips() {
+    let parsed = Uri::parse(uri.as_bytes()).ok()?;
+    if !matches!(parsed.scheme, Scheme::Sip | Scheme::Sips) {
         return None;
     }
-    let host = parsed.param("maddr").unwrap_or(parsed.host());
-    Some(Hop::Name { host: host.to_owned(), port: parsed.port(), transport: transport(&parsed), listener })
+    let host = parsed.param("maddr").flatten().unwrap_or(parsed.host);
+    Some(Hop::Name { host: host.to_owned(), port: parsed.port, transport: transport(&parsed), listener })
 }

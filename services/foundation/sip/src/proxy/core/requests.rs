@@ -1,6 +1,5 @@
 //! Requests that come in.
 
-
 use crate::message::{Header, Message, Start};
 use crate::time::Now;
 use crate::transaction::{Packet, Peer, Received, ServerId, ServerKey};
@@ -108,7 +107,9 @@ impl Proxy {
 
     /// An ACK for a 2xx goes its own way, end to end (RFC 3261 16.11 tells stateless forwarding).
     fn pass_ack(&mut self, message: &Message<'_>, uri: &str, scope: u64, upstream: Peer) {
-        let Way::Onward(onward) = routing::way(&self.config, message, uri, upstream.listener, scope) else { return };
+        let Way::Onward(onward) = routing::way(&self.config, message, uri, upstream.listener, scope) else {
+            return;
+        };
         let Hop::Name { listener, transport, .. } = onward.hop.clone() else { return };
         let peer = direct(&onward.hop);
         let client = self.layer.reserve();
@@ -141,7 +142,9 @@ impl Proxy {
         let answer = forge::answer(message, from, line, "tdmc", &[]);
         self.layer.respond(own, status, answer.into(), now);
         let Some(id) = call else { return self.collect() };
-        let Some(call) = self.calls.get_mut(&id).filter(|c| !c.done && !c.answered) else { return self.collect() };
+        let Some(call) = self.calls.get_mut(&id).filter(|c| !c.done && !c.answered) else {
+            return self.collect();
+        };
         call.cancelled = true;
         let pending = call.branches.iter().any(super::Branch::is_pending);
         self.outputs.push(Output::Cancelled(id));
@@ -166,4 +169,3 @@ fn direct(hop: &Hop) -> Option<Peer> {
         }
     }
 }
-

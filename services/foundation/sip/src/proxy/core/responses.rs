@@ -15,7 +15,9 @@ impl Proxy {
     pub fn on_response(&mut self, message: &Message<'_>, now: Now) {
         let Start::Response { status, .. } = message.start() else { return };
         let top = message.first(Header::Via).and_then(|v| list(v).next()).unwrap_or_default();
-        let Some(client) = Via::parse(top).ok().and_then(|v| v.branch().and_then(routing::client_of)) else { return };
+        let Some(client) = Via::parse(top).ok().and_then(|v| v.branch.and_then(routing::client_of)) else {
+            return;
+        };
         let method = message.first(Header::CSeq).and_then(|v| v.split(u8::is_ascii_whitespace).next_back());
         if method == Some(b"CANCEL") {
             // The response to a CANCEL says nothing of the call (9.1): it ends the CANCEL's transaction.

@@ -15,7 +15,7 @@ pub(super) enum Wait {
     /// Nothing but a 100 was heard.
     Only100(CallId, u32, usize),
     /// A cancelled branch has had its time.
-    CancelWait(CallId, u32, usize),
+    Cancelled(CallId, u32, usize),
     /// RFC 3261 16.8.
     TimerC(CallId, usize),
     /// It rang long enough.
@@ -27,7 +27,7 @@ impl Proxy {
         match wait {
             Wait::NoResponse(id, round, at) => self.no_response(id, round, at, now),
             Wait::Only100(id, round, at) => self.only_100(id, round, at, now),
-            Wait::CancelWait(id, round, at) => self.cancel_wait(id, round, at, now),
+            Wait::Cancelled(id, round, at) => self.cancel_wait(id, round, at, now),
             Wait::TimerC(id, at) => self.timer_c(id, at, now),
             Wait::NoAnswer(id, round) => self.no_answer(id, round, now),
         }
@@ -72,7 +72,10 @@ impl Proxy {
 
     /// The branch did not end in time after its CANCEL: it is left behind.
     fn cancel_wait(&mut self, id: CallId, round: u32, at: usize, now: Now) {
-        let Some(call) = self.calls.get_mut(&id).filter(|c| c.round == round && !c.done && !c.answered) else { return };
+        let Some(call) = self.calls.get_mut(&id).filter(|c| c.round == round && !c.done && !c.answered)
+        else {
+            return;
+        };
         let last = at + 1 == call.branches.len();
         let after = call.after;
         let Some(branch) = call.branches.get_mut(at).filter(|b| b.is_pending()) else { return };
@@ -116,7 +119,10 @@ impl Proxy {
     }
 
     fn no_answer(&mut self, id: CallId, round: u32, now: Now) {
-        let Some(call) = self.calls.get_mut(&id).filter(|c| c.round == round && !c.done && !c.answered) else { return };
+        let Some(call) = self.calls.get_mut(&id).filter(|c| c.round == round && !c.done && !c.answered)
+        else {
+            return;
+        };
         call.after = After::NoAnswer;
         let at = call.branches.len().saturating_sub(1);
         match call.current().map(|b| b.heard) {
