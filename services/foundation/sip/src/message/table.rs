@@ -217,6 +217,24 @@ impl<'a> Message<'a> {
         self.slice(line.value_start, line.value_end)
     }
 
+    /// The name of a line of this message, as it was written.
+    #[must_use]
+    pub fn name(&self, line: Line) -> &'a [u8] {
+        self.slice(line.start, line.name_end)
+    }
+
+    /// A line of this message, with its folds and its CRLF.
+    #[must_use]
+    pub fn whole(&self, line: Line) -> &'a [u8] {
+        self.slice(line.start, line.end)
+    }
+
+    /// The first line with its CRLF.
+    #[must_use]
+    pub fn start_line(&self) -> &'a [u8] {
+        self.slice(0, self.table.first_line)
+    }
+
     /// Exactly Content-Length bytes, or all that a datagram held after its head.
     #[must_use]
     pub fn body(&self) -> &'a [u8] {

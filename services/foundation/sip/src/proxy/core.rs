@@ -197,7 +197,7 @@ impl Proxy {
     /// No other destination: the best response that came goes to the caller.
     pub fn give_up(&mut self, id: CallId, now: Now) {
         let Some(call) = self.calls.get_mut(&id).filter(|c| !c.done) else { return };
-        let (server, invite, cancelled) = (call.server, call.invite, call.cancelled);
+        let (server, invite, cancelled, after) = (call.server, call.invite, call.cancelled, call.after);
         let challenges = std::mem::take(&mut call.challenges);
         match call.best.take() {
             // A transaction that failed by silence is not answered late (RFC 4320 4.2).
@@ -206,6 +206,7 @@ impl Proxy {
                 self.layer.abandon(server);
             }
             None if cancelled => self.answer(id, 487, "487 Request Terminated", &[], now),
+            None if after == After::NoAnswer => self.answer(id, 480, "480 Temporarily Unavailable", &[], now),
             None => self.answer(id, 408, "408 Request Timeout", &[], now),
             // RFC 3261 16.7 step 6: a 503 says nothing of this proxy.
             Some((503, _)) => self.answer(id, 500, "500 Server Internal Error", &[], now),

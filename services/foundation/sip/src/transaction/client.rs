@@ -33,6 +33,8 @@ pub(super) struct Client {
     pub(super) resend: Option<(Now, std::time::Duration)>,
     /// When it gives up or is forgotten: timers B, F; then D, K, M.
     pub(super) ends: Option<Now>,
+    /// The earliest look that is set: another is set only for an earlier moment.
+    pub(super) watched: Option<Now>,
 }
 
 /// What a client transaction makes of a response.
@@ -51,7 +53,15 @@ pub(super) enum Heard {
 impl Client {
     pub(super) fn new(invite: bool, peer: Peer, packet: Packet, now: Now, timers: &Timers) -> Self {
         let resend = (!peer.transport.is_reliable()).then(|| (now + timers.t1, timers.t1));
-        Self { invite, state: ClientState::Calling, peer, packet, resend, ends: Some(now + timers.long()) }
+        Self {
+            invite,
+            state: ClientState::Calling,
+            peer,
+            packet,
+            resend,
+            ends: Some(now + timers.long()),
+            watched: None,
+        }
     }
 
     /// When something is to be done next.

@@ -140,8 +140,8 @@ impl Layer {
             return Err(Full);
         }
         let client = Client::new(invite, peer, packet.clone(), now, &self.timers);
-        self.watch(client.next(), Due::Client(id));
         self.clients.insert(id, client);
+        self.watch(Due::Client(id));
         self.events.push(Event::Send(peer, packet));
         Ok(())
     }
@@ -177,7 +177,7 @@ impl Layer {
     pub fn on_response(&mut self, id: ClientId, status: u16, now: Now, ack: impl FnOnce() -> Packet) -> bool {
         let Some(client) = self.clients.get_mut(&id) else { return false };
         let heard = client.on_response(status, now, &self.timers);
-        let (next, peer) = (client.next(), client.peer);
+        let peer = client.peer;
         if heard == Heard::DeliverAndAcknowledge {
             client.packet = ack();
         }
@@ -185,7 +185,7 @@ impl Layer {
             self.events.push(Event::Send(peer, client.packet.clone()));
         }
         if !matches!(heard, Heard::Absorb | Heard::AcknowledgeAgain) {
-            self.watch(next, Due::Client(id));
+            self.watch(Due::Client(id));
         }
         matches!(heard, Heard::Deliver | Heard::DeliverAndAcknowledge)
     }
@@ -206,7 +206,7 @@ impl Layer {
             && let Some(server) = self.servers.get_mut(&id)
         {
             let again = if ack { server.on_ack(now, &self.timers) } else { server.on_retransmission() };
-            let (next, to) = (server.next(), server.peer);
+            let to = server.peer;
             let response = server.response.clone();
             return Ok(match again {
                 Again::Resend => {
@@ -214,7 +214,7 @@ impl Layer {
                     Received::Absorbed
                 }
                 Again::Acknowledged => {
-                    self.watch(next, Due::Server(id));
+                    self.watch(Due::Server(id));
                     Received::Absorbed
                 }
                 Again::Absorb => Received::Absorbed,
@@ -240,8 +240,8 @@ impl Layer {
         if !server.on_send(status, &packet, now, &self.timers) {
             return false;
         }
-        let (next, peer) = (server.next(), server.peer);
-        self.watch(next, Due::Server(id));
+        let peer = server.peer;
+        self.watch(Due::Server(id));
         self.events.push(Event::Send(peer, packet));
         true
     }
@@ -253,22 +253,38 @@ impl Layer {
 
     /// Does what is due.
     pub fn on_time(&mut self, now: Now) {
-        while let Some((_, due)) = self.due.due(now) {
+        while let Some((at, due)) = self.due.due(now) {
             match due {
-                Due::Client(id) => self.client_due(id, now),
-                Due::Server(id) => self.server_due(id, now),
+                Due::Client(id) => self.client_due(id, at, now),
+                Due::Server(id) => self.server_due(id, at, now),
             }
         }
     }
 
-    fn watch(&mut self, next: Option<Now>, due: Due) {
-        if let Some(at) = next {
+    /// Sees to it that a transaction is looked at when it next has something to do. A look that is set for
+    /// sooner will do: it sets the next.
+    fn watch(&mut self, due: Due) {
+        let (next, watched) = match due {
+            Due::Client(id) => match self.clients.get_mut(&id) {
+                Some(c) => (c.next(), &mut c.watched),
+                None => return,
+            },
+            Due::Server(id) => match self.servers.get_mut(&id) {
+                Some(s) => (s.next(), &mut s.watched),
+                None => return,
+            },
+        };
+        if let Some(at) = next.filter(|at| watched.is_none_or(|w| *at < w)) {
+            *watched = Some(at);
             self.due.set(at, due);
         }
     }
 
-    fn client_due(&mut self, id: ClientId, now: Now) {
+    fn client_due(&mut self, id: ClientId, at: Now, now: Now) {
         let Some(client) = self.clients.get_mut(&id) else { return };
+        if client.watched == Some(at) {
+            client.watched = None;
+        }
         if client.ends.is_some_and(|at| at <= now) {
             let gave_up = matches!(client.state, ClientState::Calling | ClientState::Proceeding);
             self.clients.remove(&id);
@@ -280,13 +296,15 @@ impl Layer {
         }
         if client.resend_due(now, &self.timers) {
             self.events.push(Event::Send(client.peer, client.packet.clone()));
-            let next = client.next();
-            self.watch(next, Due::Client(id));
         }
+        self.watch(Due::Client(id));
     }
 
-    fn server_due(&mut self, id: ServerId, now: Now) {
+    fn server_due(&mut self, id: ServerId, at: Now, now: Now) {
         let Some(server) = self.servers.get_mut(&id) else { return };
+        if server.watched == Some(at) {
+            server.watched = None;
+        }
         if server.ends.is_some_and(|at| at <= now) {
             if server.invite && server.state == ServerState::Completed {
                 self.events.push(Event::NeverAcknowledged(id));
@@ -296,9 +314,8 @@ impl Layer {
         }
         if server.resend_due(now, &self.timers) {
             self.events.extend(server.response.clone().map(|r| Event::Send(server.peer, r)));
-            let next = server.next();
-            self.watch(next, Due::Server(id));
         }
+        self.watch(Due::Server(id));
     }
 
     fn end_server(&mut self, id: ServerId) {
@@ -323,7 +340,7 @@ impl Layer {
             && client.ends.is_none()
         {
             client.ends = Some(ends);
-            self.watch(Some(ends), Due::Client(id));
+            self.watch(Due::Client(id));
         }
     }
 

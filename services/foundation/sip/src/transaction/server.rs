@@ -43,6 +43,8 @@ pub(super) struct Server {
     pub(super) resend: Option<(Now, Duration)>,
     /// Timers H, I, J, L; and a limit on those that their user never answers.
     pub(super) ends: Option<Now>,
+    /// The earliest look that is set: another is set only for an earlier moment.
+    pub(super) watched: Option<Now>,
 }
 
 /// What a server transaction makes of a request that is its own.
@@ -60,7 +62,16 @@ pub(super) enum Again {
 
 impl Server {
     pub(super) fn new(key: ServerKey, invite: bool, peer: Peer) -> Self {
-        Self { key, invite, state: ServerState::Proceeding, peer, response: None, resend: None, ends: None }
+        Self {
+            key,
+            invite,
+            state: ServerState::Proceeding,
+            peer,
+            response: None,
+            resend: None,
+            ends: None,
+            watched: None,
+        }
     }
 
     pub(super) fn next(&self) -> Option<Now> {

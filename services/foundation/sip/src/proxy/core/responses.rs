@@ -152,7 +152,10 @@ impl Proxy {
             let lines = message.lines().iter().filter(|l| challenge(l.header));
             call.challenges.extend(lines.map(|l| message.whole(*l).to_vec()));
         }
-        call.offer(status, forge::response(message));
+        // What a branch says to our own CANCEL is no answer for a caller who did not cancel.
+        if !asked_to_end || call.cancelled {
+            call.offer(status, forge::response(message));
+        }
         if asked_to_end {
             return self.after_cancel(id, after, tag, now);
         }
