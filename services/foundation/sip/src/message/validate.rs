@@ -3,6 +3,9 @@
 //! [`check_request`] is for every element; then [`check_forwarding`] for a proxy, or [`check_extensions`] for a user
 //! agent. Loops (482) are the proxy core's to find: it has the branches.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use super::field::{Addr, list};
