@@ -53,30 +53,33 @@ pub fn canonical(config: &Config, origin: Origin, dialled: &Dialled<'_>) -> Resu
     };
     let digits = dialled.as_bytes();
     let plan = &config.dial_plan;
-    let fitting = |rules: &[DialRule]| rules.iter().find(|r| r.fits(digits)).map(|r| r.rewrite(digits));
+    let fitting = |rules: &[DialRule]| {
+        let rule = rules.iter().find(|r| r.fits(digits))?;
+        let nothing = usize::from(rule.strip) == digits.len() && rule.prepend.is_empty();
+        Some(if nothing { Err(Refusal::Empty) } else { rule.rewrite(digits).ok_or(TOO_LONG) })
+    };
     let of_trunk = plan.by_trunk.iter().find(|(ix, _)| Some(*ix) == origin.trunk);
     let of_site = plan.by_site.iter().find(|(ix, _)| Some(*ix) == origin.site);
-    let rewritten = of_trunk
+    of_trunk
         .and_then(|(_, rules)| fitting(rules))
         .or_else(|| by_form(config, origin.trunk?, dialled))
         .or_else(|| of_site.and_then(|(_, rules)| fitting(rules)))
         .or_else(|| fitting(&plan.rules))
-        .unwrap_or_else(|| Digits::parse(digits).and_then(Number::local));
-    rewritten.ok_or(TOO_LONG)
+        .unwrap_or_else(|| Digits::parse(digits).and_then(Number::local).ok_or(TOO_LONG))
 }
 
 /// CIC's longest extension (domain rules 1.3): what is no longer is never taken for a carrier's number.
 const EXTENSION_LEN_MAX: usize = 6;
 
-/// What the form of an ingress trunk makes of digits: a number, one that is too long, or (outer none) nothing.
-#[expect(clippy::option_option, reason = "no rule, and a rule whose result is no number, end differently")]
-fn by_form(config: &Config, trunk: TrunkIx, dialled: &DialString) -> Option<Option<Number>> {
+/// What the form of an ingress trunk makes of digits. None: it says nothing of them.
+fn by_form(config: &Config, trunk: TrunkIx, dialled: &DialString) -> Option<Result<Number, Refusal>> {
     if dialled.len() <= EXTENSION_LEN_MAX {
         return None;
     }
     let trunk = config.trunk(trunk);
     let global = |code: Digits, rest: &[u8]| {
-        Digits::parse(rest).and_then(|r| code.then(r)).and_then(|d| Number::global(d, Digits::default()))
+        let digits = Digits::parse(rest).and_then(|r| code.then(r)).ok_or(TOO_LONG)?;
+        Number::global(digits, Digits::default()).ok_or(Refusal::Empty)
     };
     match trunk.number_form_in {
         NumberForm::E164 => Some(global(Digits::default(), dialled.as_bytes())),
@@ -94,3 +97,6 @@ fn by_form(config: &Config, trunk: TrunkIx, dialled: &DialString) -> Option<Opti
         NumberForm::E164Plus | NumberForm::AsReceived => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

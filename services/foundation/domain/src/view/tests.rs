@@ -58,13 +58,13 @@ fn user(n: u8, shape: u8) -> User {
     User {
         id: UserId::parse(&format!("user{n}")).unwrap(),
         display_name: None,
-        cic: (shape % 5 != 0).then_some(cic),
-        lync: (shape % 3 != 0).then_some(lync),
+        cic: (!shape.is_multiple_of(5)).then_some(cic),
+        lync: (!shape.is_multiple_of(3)).then_some(lync),
         call_control: CallControl::CicClient,
         phone: None,
         plug_in: false,
-        station: (shape % 2 == 0).then(|| StationId::parse(&format!("station{}", n % 2)).unwrap()),
-        site: (shape % 6 == 0).then(|| "vienna".parse().unwrap()),
+        station: (shape.is_multiple_of(2)).then(|| StationId::parse(&format!("station{}", n % 2)).unwrap()),
+        site: (shape.is_multiple_of(6)).then(|| "vienna".parse().unwrap()),
         treatments: Default::default(),
     }
 }
@@ -100,7 +100,7 @@ fn record(kind: u8, n: u8, shape: u8) -> (Kind, String, Record) {
         3 => {
             let number = format!("+49309001{:02}", n % 5);
             let assignment = NumberAssignment {
-                number: if shape % 2 == 0 { number.clone() } else { format!("0{}", &number[3..]) },
+                number: if shape.is_multiple_of(2) { number.clone() } else { format!("0{}", &number[3..]) },
                 kind: AssignmentKind::Did,
                 user: Some(UserId::parse(&format!("user{}", shape % 6)).unwrap()),
                 workgroup: None,

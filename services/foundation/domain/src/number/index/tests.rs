@@ -61,6 +61,8 @@ fn a_clone_keeps_what_it_was() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn changes_one_by_one_equal_a_build_at_once(
         ops in proptest::collection::vec((any::<bool>(), 0_u64..400, 0_u32..3), 0..3_000)
