@@ -49,7 +49,8 @@ pub(super) fn wan_lost(config: &Config, stand: &Stand, steps: &[Step], goal: Goa
             _ => WanLost::Voicemail(second),
         };
     }
-    let second = !steps[..at].iter().any(|s| s.element == Element::Px);
+    // Where the proxy (or the edge in its place) stands in the way already, no second route is needed.
+    let second = !steps[..at].iter().any(|s| matches!(s.element, Element::Px | Element::Edge));
     match goal {
         Goal::LyncPhone if near(stand.lync) && near(stand.callee_phone) => WanLost::Survivable(second),
         _ if !near(stand.proxy) => WanLost::Fails,

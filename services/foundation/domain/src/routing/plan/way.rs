@@ -302,7 +302,7 @@ impl<'a> Way<'a> {
 
     /// Where a survivable rule takes over: the proxy, unless the call stands there.
     pub(crate) fn reach_survivable_proxy(&mut self) {
-        if self.steps.last().is_some_and(|s| s.element == Element::Px) {
+        if self.steps.last().is_some_and(|s| matches!(s.element, Element::Px | Element::Edge)) {
             return;
         }
         self.go(Element::Px, self.called);
