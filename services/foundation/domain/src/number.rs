@@ -104,10 +104,13 @@ impl Digits {
 
 impl fmt::Display for Digits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for d in self.iter() {
-            write!(f, "{d}")?;
+        // One write, not one a digit: numbers are written for every call.
+        let mut text = [b'0'; Self::LEN_MAX];
+        let len = self.len();
+        for (place, digit) in text.iter_mut().zip(self.iter()) {
+            *place += digit;
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text[..len]).unwrap_or_default())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What holds for every tenant and every call: random tenants and attempts, shrunk and printed on failure.
 
+#![allow(clippy::unwrap_used, reason = "a tenant that cannot be made is a failed test")]
+
 mod common;
 
 use common::{World, tenant};

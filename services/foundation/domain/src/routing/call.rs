@@ -300,7 +300,10 @@ impl<'a> Call<'a> {
             // Instant messages only, and nothing that rings: CIC still takes the call, with voicemail and handlers.
             Some(Row::ImOnly) if user.phone.is_none() => Goal::Cic,
             Some(Row::R1 | Row::R6 | Row::ImOnly) => Goal::CicPhone,
-            Some(Row::R3 | Row::R4 | Row::R5) => Goal::Station(lookup::line_of(self.view, user)),
+            // A station without a contact address cannot be rung: CIC takes the call alike.
+            Some(Row::R3 | Row::R4 | Row::R5) => {
+                lookup::line_of(self.view, user).map_or(Goal::Cic, Goal::Station)
+            }
             Some(Row::R2) | None => Goal::Cic,
         };
         Owned {
@@ -395,7 +398,13 @@ impl<'a> Call<'a> {
             });
             return Err(Reason::AgentNotCicUser);
         }
-        let (Some(user), Some(row)) = (owned.user, owned.row) else { return Ok(owned) };
+        let Some(user) = owned.user else { return Ok(owned) };
+        let Some(row) = owned.row else {
+            trail.step(Rule::EndpointRow, Verdict::Lost, || {
+                format!("{}: {}; CIC takes the call itself", name(user), lookup::unsupported(user)).into()
+            });
+            return Ok(owned);
+        };
         if row == Row::R5 && !self.config.features.row5 {
             trail.step(Rule::EndpointRow, Verdict::Lost, || {
                 format!("{} is of row 5 ({}), which the tenant has not turned on", name(user), row.words())

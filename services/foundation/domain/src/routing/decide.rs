@@ -195,7 +195,6 @@ impl<'a> Call<'a> {
             Goal::Pstn => self.by_gateway(number, false, trail),
             Goal::LyncPhone | Goal::Lync => self.by_lync_trunk(self.line(number, owned), false, trail),
             Goal::Station(line) => {
-                let line = line.ok_or(Reason::UnsupportedEndpoint)?;
                 trail.step(Rule::EndpointRow, Verdict::Applied, || {
                     let whose = owned.user.map(name).unwrap_or_default();
                     format!("CIC rings {whose}'s station: the number becomes the Line URI {line}").into()
@@ -203,6 +202,8 @@ impl<'a> Call<'a> {
                 self.by_lync_trunk(line, false, trail)
             }
             Goal::CicPhone | Goal::Cic if self.retargeted() => self.by_cic_trunk(number, owned, trail),
+            // CIC asks for a station that has no address to be rung at.
+            Goal::Cic if owned.user.is_some() && !owned.queue() => Err(Reason::UnsupportedEndpoint),
             Goal::CicPhone | Goal::Cic => Err(self.would_return(number, TrunkRole::Cic, trail)),
         }
     }
@@ -217,7 +218,7 @@ impl<'a> Call<'a> {
             Goal::Pstn => self.lync_to_pstn(number, owned, trail),
             Goal::LyncPhone | Goal::Lync if self.retargeted() => self.by_lync_trunk(number, false, trail),
             Goal::LyncPhone | Goal::Lync => Err(self.would_return(number, TrunkRole::Lync, trail)),
-            Goal::Station(Some(line)) if line == number => {
+            Goal::Station(line) if line == number => {
                 trail.step(Rule::Loop, Verdict::Won, || {
                     format!("{number} is DID and Line URI in one: CIC would send it back to Lync unchanged")
                         .into()

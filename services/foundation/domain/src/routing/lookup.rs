@@ -1,7 +1,7 @@
 //! What a decision looks up in the directory.
 
 use super::plan::Row;
-use crate::directory;
+use crate::directory::{self, Endpoint};
 use crate::document::directory::{NumberAssignment, Station, User, Workgroup};
 use crate::document::terms::{AssignmentKind, TelephonyMode};
 use crate::id::SiteName;
@@ -91,6 +91,14 @@ pub(super) fn site_of_caller(view: &TenantView, user: &User) -> Option<SiteIx> {
 /// The endpoint row that the directory gives a user.
 pub(super) fn row(user: &User) -> Option<Row> {
     directory::endpoint(user).row()
+}
+
+/// Why no row of the table fits a user.
+pub(super) fn unsupported(user: &User) -> &'static str {
+    match directory::endpoint(user) {
+        Endpoint::Row(row) => row.words(),
+        Endpoint::Unsupported(why) => why.words(),
+    }
 }
 
 /// The number of a user's Line URI.

@@ -28,7 +28,6 @@ impl<'a> Call<'a> {
         match owned.goal {
             _ if owned.queue() || owned.owner == Owner::Attendant => self.hunt(owned, trail),
             Goal::Station(line) => {
-                let line = line.ok_or(Reason::UnsupportedEndpoint)?;
                 trail.step(Rule::Survivable, Verdict::Applied, || {
                     let whose = owned.user.map(name).unwrap_or_default();
                     format!("{whose}'s Lync phone is reached by its Line URI {line}, without CIC's features")

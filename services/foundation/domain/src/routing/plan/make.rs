@@ -414,7 +414,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             way.reach_survivable_proxy();
         }
         match goal {
-            Goal::Station(line) => way.survive_by_lync(line),
+            Goal::Station(line) => way.survive_by_lync(Some(line)),
             Goal::LyncPhone => way.survive_by_lync(number),
             Goal::Pstn => way.go(Element::Gw, number),
             _ => return Err(Reason::PhoneNotRegistered),

@@ -51,11 +51,14 @@ pub(super) fn wan_lost(config: &Config, stand: &Stand, steps: &[Step], goal: Goa
     }
     // Where the proxy (or the edge in its place) stands in the way already, no second route is needed.
     let second = !steps[..at].iter().any(|s| matches!(s.element, Element::Px | Element::Edge));
+    let from_gateway = steps[0].element == Element::Gw;
+    let lync_phone = near(stand.lync) && near(stand.callee_phone);
     match goal {
-        Goal::LyncPhone if near(stand.lync) && near(stand.callee_phone) => WanLost::Survivable(second),
+        // The gateway's own second route leads to Mediation; a phone has none.
+        Goal::LyncPhone if lync_phone && (from_gateway || near(stand.proxy)) => WanLost::Survivable(second),
         _ if !near(stand.proxy) => WanLost::Fails,
         _ if queue => WanLost::Hunt(second),
-        Goal::Station(_) if near(stand.lync) && near(stand.callee_phone) => WanLost::Survivable(second),
+        Goal::Station(_) if lync_phone => WanLost::Survivable(second),
         Goal::CicPhone if near(stand.callee_phone) => WanLost::Survivable(second),
         Goal::Pstn if near(stand.gateway) => WanLost::Survivable(second),
         _ => WanLost::Fails,

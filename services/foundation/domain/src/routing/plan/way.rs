@@ -35,7 +35,7 @@ pub(crate) enum Goal {
     /// CIC, at a CIC phone.
     CicPhone,
     /// CIC, at a Lync phone that is its station, by this Line URI.
-    Station(Option<Number>),
+    Station(Number),
     /// CIC answers itself: Attendant, a queue without an agent, or its default.
     Cic,
     /// Lync, at a Lync phone.
@@ -269,7 +269,7 @@ impl<'a> Way<'a> {
         match goal {
             Goal::CicPhone => self.step(Element::Cph, self.called, self.stand.callee_phone),
             Goal::Cic => {}
-            Goal::Station(line) => self.reach_lync_phone(line, self.stand.callee_phone),
+            Goal::Station(line) => self.reach_lync_phone(Some(line), self.stand.callee_phone),
             Goal::LyncPhone | Goal::Lync => {
                 self.outbound_proxy(self.called);
                 self.reach_lync(goal, self.called);
