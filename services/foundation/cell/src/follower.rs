@@ -23,7 +23,7 @@ use tandem_domain::record::{self, Change};
 use tandem_domain::view::View;
 use tandem_runtime::clock::Clock;
 use tandem_runtime::drain::Life;
-use tandem_store::{Entry, Followed, Listing, SHARDS, Shard, Store, codec};
+use tandem_store::{Entry, Followed, Listing, Shard, Store, codec};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -87,7 +87,7 @@ struct Inner {
 
 impl ViewFollower {
     pub(crate) fn start(life: &Life, store: &Store, clock: Clock) -> Self {
-        let shards = usize::from(SHARDS);
+        let shards = Shard::COUNT;
         let follower = Self(Arc::new(Inner {
             published: ArcSwap::default(),
             reached: (0..shards).map(|_| AtomicU64::new(0)).collect(),
@@ -140,7 +140,7 @@ impl ViewFollower {
     /// How far the shard of a tenant has come. What [`ViewFollower::load`] answers after this shows at least that.
     #[must_use]
     pub fn reached(&self, tenant: &TenantId) -> Revision {
-        Revision(self.0.reached[usize::from(Shard::of(tenant).0)].load(Ordering::Acquire))
+        Revision(self.0.reached[Shard::of(tenant).index()].load(Ordering::Acquire))
     }
 
     /// Waits until the view shows a tenant's revision, and answers a snapshot that does. Cancel-safe.
@@ -177,7 +177,7 @@ impl ViewFollower {
 
     /// Whether anything in a shard may fall due.
     pub(crate) fn may_expire(&self, shard: Shard) -> bool {
-        self.0.claimed[usize::from(shard.0)].load(Ordering::Relaxed)
+        self.0.claimed[shard.index()].load(Ordering::Relaxed)
     }
 
     fn fan(&self) -> MutexGuard<'_, fan::Fan> {
@@ -187,7 +187,7 @@ impl ViewFollower {
 
     async fn follow(&self, store: &Store) {
         let mut follower = store.follow();
-        let mut listed = vec![false; usize::from(SHARDS)];
+        let mut listed = vec![false; Shard::COUNT];
         loop {
             let next = if self.stale_since().is_some() && self.is_synchronised() {
                 tokio::select! {
@@ -230,7 +230,7 @@ impl ViewFollower {
         loop {
             tokio::time::sleep(LOOK).await;
             let Ok(positions) = store.backend().positions().await else { continue };
-            let shown = |shard: Shard| self.0.reached[usize::from(shard.0)].load(Ordering::Acquire);
+            let shown = |shard: Shard| self.0.reached[shard.index()].load(Ordering::Acquire);
             if positions.iter().all(|(shard, position)| shown(*shard) == position.revision.0) {
                 return;
             }
@@ -240,7 +240,7 @@ impl ViewFollower {
     fn take(&self, followed: Followed, listed: &mut [bool]) {
         match followed {
             Followed::Listed(shard, listing) => {
-                let first = !std::mem::replace(&mut listed[usize::from(shard.0)], true);
+                let first = !std::mem::replace(&mut listed[shard.index()], true);
                 self.listed(shard, &listing, first);
             }
             Followed::Entries(shard, entries) => self.entries(shard, &entries),
@@ -256,7 +256,7 @@ impl ViewFollower {
 
     fn listed(&self, shard: Shard, listing: &Listing, first: bool) {
         if listing.records.iter().any(|r| r.token.is_some()) {
-            self.0.claimed[usize::from(shard.0)].store(true, Ordering::Relaxed);
+            self.0.claimed[shard.index()].store(true, Ordering::Relaxed);
         }
         let records = listing.records.iter().filter_map(|stored| match codec::listed(stored) {
             Ok(change) => Some(change),
@@ -278,7 +278,7 @@ impl ViewFollower {
 
     fn entries(&self, shard: Shard, entries: &[Entry]) {
         if entries.iter().flat_map(|e| e.changes.iter()).any(|c| c.token.is_some()) {
-            self.0.claimed[usize::from(shard.0)].store(true, Ordering::Relaxed);
+            self.0.claimed[shard.index()].store(true, Ordering::Relaxed);
         }
         let changes = entries.iter().flat_map(|entry| {
             let trace = entry.trace.clone();
@@ -297,7 +297,7 @@ impl ViewFollower {
         self.0.published.store(Arc::new(next));
         batches.iter().for_each(|batch| fan.send(batch));
         drop(fan);
-        self.0.reached[usize::from(shard.0)].store(revision, Ordering::Release);
+        self.0.reached[shard.index()].store(revision, Ordering::Release);
         self.0.moved.send_replace(());
     }
 }

@@ -1,7 +1,5 @@
 //! A cell to test with: a real embedded store, time by hand or by the machine, chance from a seed.
 
-#![allow(clippy::unwrap_used, dead_code, reason = "shared by tests")]
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,42 +15,42 @@ use tandem_store::embedded::{Embedded, Place};
 use tandem_store::{Commit, Durability, Outcome, Store, Write, put};
 
 /// 2023-11-14, microseconds.
-pub const START: u64 = 1_700_000_000_000_000;
+pub(crate) const START: u64 = 1_700_000_000_000_000;
 /// Longer than anything here takes.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-pub struct Rig {
-    pub cell: Cell,
-    pub life: Life,
-    pub hand: Option<ManualClock>,
+pub(crate) struct Rig {
+    pub(crate) cell: Cell,
+    pub(crate) life: Life,
+    pub(crate) hand: Option<ManualClock>,
 }
 
-pub fn store(place: Place, clock: &Clock, seed: u64) -> Store {
+pub(crate) fn store(place: Place, clock: &Clock, seed: u64) -> Store {
     Store::new(Arc::new(Embedded::open(place, tandem_cell::world(clock, &Chance::seeded(seed))).unwrap()))
 }
 
 /// Waits for a condition of the view, with a deadline.
-pub async fn until(cell: &Cell, holds: impl FnMut() -> bool) {
+pub(crate) async fn until(cell: &Cell, holds: impl FnMut() -> bool) {
     tokio::time::timeout(SOON, cell.view().until(holds)).await.expect("in time");
 }
 
 impl Rig {
-    pub async fn machine() -> Self {
+    pub(crate) async fn machine() -> Self {
         Self::of(Clock::machine(), None, Settings::memory("test"), 1).await
     }
 
-    pub async fn manual() -> Self {
+    pub(crate) async fn manual() -> Self {
         let (clock, hand) = Clock::manual(START);
         Self::of(clock, Some(hand), Settings::memory("test"), 1).await
     }
 
-    pub async fn of(clock: Clock, hand: Option<ManualClock>, settings: Settings, seed: u64) -> Self {
+    pub(crate) async fn of(clock: Clock, hand: Option<ManualClock>, settings: Settings, seed: u64) -> Self {
         let life = Life::new();
         let cell = Cell::open(&life, clock, Chance::seeded(seed), settings).await.unwrap();
         Self::ready(cell, life, hand).await
     }
 
-    pub async fn join(store: &Store, clock: &Clock, role: &str, seed: u64) -> Self {
+    pub(crate) async fn join(store: &Store, clock: &Clock, role: &str, seed: u64) -> Self {
         let life = Life::new();
         let settings = Settings::memory(role);
         let cell = Cell::join(&life, clock.clone(), Chance::seeded(seed), store.clone(), settings);
@@ -65,7 +63,7 @@ impl Rig {
         Self { cell, life, hand }
     }
 
-    pub async fn commit(&self, tenant: &TenantId, writes: Vec<Write>) -> Revision {
+    pub(crate) async fn commit(&self, tenant: &TenantId, writes: Vec<Write>) -> Revision {
         let commit = Commit {
             tenant: tenant.clone(),
             id: self.cell.commit_id(),
@@ -80,7 +78,7 @@ impl Rig {
         }
     }
 
-    pub async fn birth(&self, name: &str) -> TenantId {
+    pub(crate) async fn birth(&self, name: &str) -> TenantId {
         let tenant =
             TenantId { name: TenantName::parse(name).unwrap(), incarnation: self.cell.incarnation() };
         let record = Record::Tenant(TenantRecord { tenant: tenant.clone(), deleting: false });
@@ -89,18 +87,18 @@ impl Rig {
         tenant
     }
 
-    pub async fn user(&self, tenant: &TenantId, id: &str) -> Revision {
+    pub(crate) async fn user(&self, tenant: &TenantId, id: &str) -> Revision {
         self.commit(tenant, vec![put(id, &user(id, "Jane"))]).await
     }
 
     /// Ends the process in order.
-    pub async fn leave(self) {
+    pub(crate) async fn leave(self) {
         self.life.shutdown.advance(Phase::Draining);
         tokio::time::timeout(SOON, self.life.tasks.ended()).await.expect("ended");
     }
 }
 
-pub fn user(id: &str, display_name: &str) -> Record {
+pub(crate) fn user(id: &str, display_name: &str) -> Record {
     Record::User(Arc::new(User {
         id: UserId::parse(id).unwrap(),
         display_name: Some(display_name.to_owned()),
@@ -121,6 +119,6 @@ pub fn user(id: &str, display_name: &str) -> Record {
     }))
 }
 
-pub fn unknown() -> TenantId {
+pub(crate) fn unknown() -> TenantId {
     TenantId { name: TenantName::parse("nobody").unwrap(), incarnation: Incarnation(1) }
 }

@@ -1,12 +1,8 @@
 //! The view that follows the store, and those who follow the view.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{Rig, SOON, START, store, unknown, until, user};
+use crate::rig::{Rig, SOON, START, store, unknown, until, user};
 use tandem_cell::follower::{LAG_MAX, Lagged, Scope};
 use tandem_domain::id::Revision;
 use tandem_domain::record::{self, Kind};
@@ -69,8 +65,7 @@ async fn a_subscriber_gets_a_snapshot_and_every_change_after_it() {
             let name = |u: &tandem_domain::document::directory::User| -> i32 {
                 u.display_name.as_deref().unwrap().parse().unwrap()
             };
-            let mut last =
-                shown.view.tenant_by_id(&acme).unwrap().user("jane").map_or(-1, |u| name(u));
+            let mut last = shown.view.tenant_by_id(&acme).unwrap().user("jane").map_or(-1, |u| name(u));
             while last < 299 {
                 let batch = timeout(SOON, changes.next()).await.unwrap().unwrap();
                 for change in batch.changes.iter() {
@@ -97,7 +92,10 @@ async fn a_subscriber_hears_of_its_tenant_and_of_no_other() {
     let first = timeout(SOON, changes.next()).await.unwrap().unwrap();
     assert_eq!((first.tenant.clone(), first.changes[0].key.as_str()), (acme.clone(), "jane"));
     let death = timeout(SOON, changes.next()).await.unwrap().unwrap();
-    assert_eq!((death.changes.len(), death.changes[0].kind, death.changes[0].key.as_str()), (1, Kind::Tenant, "acme"));
+    assert_eq!(
+        (death.changes.len(), death.changes[0].kind, death.changes[0].key.as_str()),
+        (1, Kind::Tenant, "acme")
+    );
     assert!(death.changes[0].record.is_none());
     let mut seen = Vec::new();
     while seen.len() < 4 {
@@ -146,7 +144,7 @@ async fn one_batch_is_taken_whatever_its_size_when_nothing_waits() {
         durability: tandem_store::Durability::Replicated,
         trace: None,
     };
-    rig.cell.store().turn_over(commit, 7).await.unwrap();
+    rig.cell.store().turn_over(commit, 7, u32::try_from(parts).unwrap()).await.unwrap();
     let batch = timeout(SOON, changes.next()).await.unwrap().unwrap();
     assert_eq!(batch.changes.len(), parts * 512);
 }

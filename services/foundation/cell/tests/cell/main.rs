@@ -1,0 +1,6 @@
+//! The crate through its public face, on a real embedded store.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+mod follower;
+mod rig;
