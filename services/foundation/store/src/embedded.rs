@@ -40,6 +40,7 @@ use crate::types::{
     Commit, Error, Key, Listing, Outcome, Position, Pulled, SessionId, Shard, Stats, Stored, Write,
 };
 
+pub use crate::types::World;
 pub use open::{OpenError, lock_file};
 
 /// How many requests may wait for the writer. At a sync of 1 ms and hundreds of commits a sync this is well under
@@ -48,21 +49,6 @@ const QUEUE: usize = 4096;
 /// How many hints a slow follower may leave unread before it is told that it missed some, which costs it a look
 /// at every shard.
 const HINTS: usize = 1024;
-
-/// What the machine gives to a store: passed in, so that tests own time, chance and disk.
-#[derive(Clone)]
-pub struct World {
-    /// Microseconds since 1970.
-    pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// 128 random bits.
-    pub chance: Arc<dyn Fn() -> u128 + Send + Sync>,
-}
-
-impl std::fmt::Debug for World {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("World")
-    }
-}
 
 /// Where the records lie. A disk of another kind gives a fresh handle on the same bytes at each call.
 #[derive(Clone)]

@@ -23,6 +23,8 @@
 
 pub mod backend;
 pub mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod embedded;
 pub mod follow;
 mod limits;

@@ -336,3 +336,18 @@ pub struct Stats {
     /// Bytes on disk; 0 in memory.
     pub disk_bytes: u64,
 }
+
+/// What the machine gives to a store: passed in, so that tests own time, chance and disk.
+#[derive(Clone)]
+pub struct World {
+    /// Microseconds since 1970.
+    pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// 128 random bits.
+    pub chance: Arc<dyn Fn() -> u128 + Send + Sync>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("World")
+    }
+}

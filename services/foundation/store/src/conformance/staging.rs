@@ -1,0 +1,113 @@
+//! Changes that are too large for one commit: seen whole, or not at all.
+
+use std::time::Duration;
+
+use super::following::{next, synchronised};
+use super::rig::{Rig, acme, delete, key, put, refused, revision, same, shard};
+use super::{Case, Failed, ensure, promises};
+use crate::follow::Followed;
+use crate::types::{Precondition, STAGED_AGE, Write};
+
+pub(super) fn cases() -> Vec<Case> {
+    promises![
+        what_is_staged_is_seen_by_nobody_until_it_is_turned_over,
+        a_generation_is_turned_over_whole,
+        a_generation_without_one_of_its_parts_is_refused,
+        a_generation_is_turned_over_under_its_preconditions,
+        a_turn_over_asked_again_finds_its_own_success,
+        parts_that_nobody_turned_over_are_forgotten,
+    ]
+}
+
+fn part(part: u32, writes: usize) -> Vec<Write> {
+    (0..writes).map(|n| put(&format!("{part:03}-{n:03}"), "staged")).collect()
+}
+
+async fn stage(rig: &Rig, generation: u64, parts: u32, writes: usize) -> Result<(), Failed> {
+    for p in 0..parts {
+        rig.backend().stage(&acme(), generation, p, part(p, writes)).await?;
+    }
+    Ok(())
+}
+
+async fn what_is_staged_is_seen_by_nobody_until_it_is_turned_over(rig: &Rig) -> Result<(), Failed> {
+    rig.committed(vec![put("000-000", "before")]).await?;
+    let before = rig.position(shard()).await?;
+    stage(rig, 1, 3, 100).await?;
+    same("the records", &rig.backend().list(shard()).await?.records.len(), &1)?;
+    same("the log", &rig.position(shard()).await?, &before)?;
+    same(
+        "a record that it would replace",
+        &rig.get("000-000").await?.map(|r| r.value.to_vec()),
+        &Some(b"before".into()),
+    )?;
+    let turn = rig.commit_of(vec![], vec![]);
+    revision(rig.backend().turn_over(turn, 1, 3).await?)?;
+    same("the records then", &rig.backend().list(shard()).await?.records.len(), &300)?;
+    same("the record then", &rig.get("000-000").await?.map(|r| r.value.to_vec()), &Some(b"staged".into()))
+}
+
+async fn a_generation_is_turned_over_whole(rig: &Rig) -> Result<(), Failed> {
+    rig.committed(vec![put("old", "1")]).await?;
+    let (mut follower, _) = synchronised(rig).await?;
+    // A part asked again replaces itself: the later one counts.
+    rig.backend().stage(&acme(), 9, 1, vec![put("not this", "1")]).await?;
+    stage(rig, 9, 40, 512).await?;
+    let turn = rig.commit_of(vec![], vec![delete("old"), put("generation", "9")]);
+    let done = revision(rig.backend().turn_over(turn.clone(), 9, 40).await?)?;
+    let Followed::Entries(_, entries) = next(&mut follower).await? else {
+        return Err(Failed("a follower was not shown the generation".into()));
+    };
+    let changes: usize = entries.iter().map(|e| e.changes.len()).sum();
+    same("changes shown at once", &changes, &(40 * 512 + 2))?;
+    same("the last entry", &entries.last().map(|e| (e.revision, e.more)), &Some((done, false)))?;
+    ensure!(entries.iter().rev().skip(1).all(|e| e.more), "an entry within the generation ends it");
+    ensure!(
+        entries.iter().all(|e| e.commit == turn.id),
+        "an entry of the generation has another commit's id"
+    );
+    ensure!(entries.iter().all(|e| e.changes.len() <= 512), "an entry has more than 512 changes");
+    same("the records", &rig.backend().list(shard()).await?.records.len(), &(40 * 512 + 1))
+}
+
+async fn a_generation_without_one_of_its_parts_is_refused(rig: &Rig) -> Result<(), Failed> {
+    stage(rig, 1, 3, 10).await?;
+    for parts in [4, 5] {
+        let turn = rig.commit_of(vec![Precondition::Absent(key("x"))], vec![put("x", "1")]);
+        let (which, found) = refused(rig.backend().turn_over(turn, 1, parts).await?)?;
+        same("the precondition that goes without saying", &(which, found), &(1, None))?;
+    }
+    refused(rig.backend().turn_over(rig.commit_of(vec![], vec![]), 2, 3).await?)?;
+    ensure!(rig.position(shard()).await?.is_none(), "half a generation was written");
+    revision(rig.backend().turn_over(rig.commit_of(vec![], vec![]), 1, 3).await?)?;
+    refused(rig.backend().turn_over(rig.commit_of(vec![], vec![]), 1, 3).await?)?;
+    Ok(())
+}
+
+async fn a_generation_is_turned_over_under_its_preconditions(rig: &Rig) -> Result<(), Failed> {
+    let version = rig.committed(vec![put("directory", "1")]).await?;
+    stage(rig, 1, 2, 10).await?;
+    rig.committed(vec![put("directory", "2")]).await?;
+    let conditions = vec![Precondition::VersionIs(key("directory"), version)];
+    let turn = rig.commit_of(conditions, vec![put("directory", "3")]);
+    refused(rig.backend().turn_over(turn, 1, 2).await?)?;
+    same("records", &rig.backend().list(shard()).await?.records.len(), &1)
+}
+
+async fn a_turn_over_asked_again_finds_its_own_success(rig: &Rig) -> Result<(), Failed> {
+    stage(rig, 1, 3, 10).await?;
+    let turn = rig.commit_of(vec![], vec![]);
+    let done = rig.backend().turn_over(turn.clone(), 1, 3).await?;
+    same("the retry", &rig.backend().turn_over(turn, 1, 3).await?, &done)?;
+    same("entries", &rig.pull_all(shard(), None, 100).await?.len(), &3)
+}
+
+async fn parts_that_nobody_turned_over_are_forgotten(rig: &Rig) -> Result<(), Failed> {
+    stage(rig, 1, 2, 10).await?;
+    rig.pass(shard(), STAGED_AGE - Duration::from_secs(60)).await?;
+    stage(rig, 2, 2, 10).await?;
+    rig.pass(shard(), Duration::from_secs(120)).await?;
+    refused(rig.backend().turn_over(rig.commit_of(vec![], vec![]), 1, 2).await?)?;
+    revision(rig.backend().turn_over(rig.commit_of(vec![], vec![]), 2, 2).await?)?;
+    Ok(())
+}
