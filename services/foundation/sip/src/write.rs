@@ -32,6 +32,9 @@ pub enum WriteError {
     /// A value to replace is not in the message.
     #[error("no such value in the message")]
     NoSuchValue,
+    /// A salvaged message is answered, never forwarded.
+    #[error("the message to forward is at fault")]
+    Faulty,
     /// The message would exceed [`MESSAGE_BYTES_MAX`].
     #[error("message exceeds {MESSAGE_BYTES_MAX} bytes")]
     TooLarge,

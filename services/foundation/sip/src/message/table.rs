@@ -257,6 +257,11 @@ impl<'a> Message<'a> {
         usize::from(self.table.body_start) - 2
     }
 
+    /// Whether it was salvaged: it can be answered, not forwarded.
+    pub(crate) fn is_faulty(&self) -> bool {
+        self.table.fault.is_some()
+    }
+
     /// What the Content-Length line says.
     #[must_use]
     pub fn content_length(&self) -> Option<u32> {

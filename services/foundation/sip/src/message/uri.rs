@@ -124,16 +124,16 @@ impl<'a> Uri<'a> {
             None => (rest, None),
         };
         self.params = params.strip_prefix(';').unwrap_or_default();
-        if !params.is_empty()
-            && (self.params.is_empty() || !self.params().all(|(name, value)| well_formed(name, value)))
-        {
+        if !params.is_empty() && (self.params.is_empty() || !unique(self.params())) {
             return Err(UriError::Params);
         }
         self.headers = headers.unwrap_or_default();
         let header = |(name, value): (&str, Option<&str>)| {
             !name.is_empty() && holds(name, HEADER) && value.is_some_and(|value| holds(value, HEADER))
         };
-        if headers.is_some() && (self.headers.is_empty() || !self.headers().all(header)) {
+        let fits =
+            !self.headers.is_empty() && self.headers().count() <= PAIRS_MAX && self.headers().all(header);
+        if headers.is_some() && !fits {
             return Err(UriError::Headers);
         }
         Ok(self)
@@ -152,9 +152,7 @@ impl<'a> Uri<'a> {
         }
         self.user = Some(number);
         self.params = params.unwrap_or_default();
-        if params.is_some()
-            && (self.params.is_empty() || !self.params().all(|(name, value)| well_formed(name, value)))
-        {
+        if params.is_some() && (self.params.is_empty() || !unique(self.params())) {
             return Err(UriError::Params);
         }
         Ok(self)
@@ -247,6 +245,19 @@ fn pairs(text: &str, separator: char) -> impl Iterator<Item = (&str, Option<&str
         Some((name, value)) => (name, Some(value)),
         None => (pair, None),
     })
+}
+
+/// The most parameters of a URI, and the most headers: comparing looks for each of one among those of the other.
+const PAIRS_MAX: usize = 64;
+
+/// Whether each parameter is well formed and comes once (RFC 3261 19.1.1: it "MUST NOT appear more than once").
+fn unique<'a>(params: impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone) -> bool {
+    let clashes =
+        |nth, name: &str| params.clone().take(nth).any(|(before, _)| before.eq_ignore_ascii_case(name));
+    params
+        .clone()
+        .enumerate()
+        .all(|(nth, (name, value))| nth < PAIRS_MAX && well_formed(name, value) && !clashes(nth, name))
 }
 
 fn well_formed(name: &str, value: Option<&str>) -> bool {

@@ -76,7 +76,10 @@ fn follow(
     method: &str,
     out: &mut Vec<u8>,
 ) -> Result<(), WriteError> {
-    let Start::Request { uri, .. } = invite.start() else { return Err(WriteError::NoSuchValue) };
+    let uri = match invite.start() {
+        Start::Request { uri, .. } if !uri.is_empty() => uri,
+        _ => return Err(WriteError::NoSuchValue),
+    };
     let via = list(needed(invite, Header::Via)?).next().ok_or(WriteError::Missing(Header::Via))?;
     let cseq = CSeq::parse(needed(invite, Header::CSeq)?).map_err(|_| WriteError::Missing(Header::CSeq))?;
     let from = needed(invite, Header::From)?;

@@ -29,10 +29,11 @@ pub struct Splice<'a> {
 }
 
 impl<'a> Splice<'a> {
-    /// A copy without edits.
+    /// A copy without edits. A message that [`Table::salvage`](crate::message::Table::salvage) gave is not written.
     #[must_use]
     pub fn new(message: Message<'a>) -> Self {
-        Self { message, edits: SmallVec::new(), text: SmallVec::new(), body: None, fault: None }
+        let fault = message.is_faulty().then_some(WriteError::Faulty);
+        Self { message, edits: SmallVec::new(), text: SmallVec::new(), body: None, fault }
     }
 
     /// Replaces the Request-URI.

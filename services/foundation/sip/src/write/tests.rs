@@ -153,6 +153,19 @@ fn values_that_break_a_line_are_refused() {
     assert!(out.is_empty());
 }
 
+/// A line that starts with a blank is a fault; a line inserted before it would take it for its fold.
+#[test]
+fn a_salvaged_message_is_not_forwarded() {
+    let bytes = "INVITE sip:a SIP/2.0\r\n soT: x\r\nVia: SIP/2.0/UDP h\r\n\r\n";
+    let mut table = Table::new();
+    assert!(table.parse_datagram(bytes.as_bytes()).is_err());
+    let message = table.salvage(bytes.as_bytes()).unwrap();
+    assert_eq!(
+        Splice::new(message).append(Header::Subject, 1).write(&mut Vec::new()),
+        Err(WriteError::Faulty)
+    );
+}
+
 /// RFC 3581 4, RFC 3261 18.2.1.
 #[test]
 fn a_via_says_where_its_request_came_from() {

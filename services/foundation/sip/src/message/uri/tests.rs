@@ -50,6 +50,10 @@ fn refuses_by_part() {
     check("sip:a@h;;lr", UriError::Params);
     check("sip:a@h;lr=", UriError::Params);
     check("sip:a@h;a=b=c", UriError::Params);
+    check("sip:a@h;lr;x=1;LR", UriError::Params);
+    check(&format!("sip:a@h{}", (0..65).map(|n| format!(";p{n}")).collect::<String>()), UriError::Params);
+    check(&format!("sip:a@h?a={}", "&a=".repeat(64)), UriError::Headers);
+    check("tel:+1;ext=1;ext=2", UriError::Params);
     check("sip:a@h?", UriError::Headers);
     check("sip:a@h?x", UriError::Headers);
     check("tel:", UriError::User);
