@@ -28,6 +28,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use fan::{Batch, LAG_MAX, Lagged, Scope, Subscription};
+pub(crate) use merge::keys;
 
 use crate::registry::Registry;
 

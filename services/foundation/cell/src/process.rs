@@ -50,6 +50,12 @@ impl Session {
         }
     }
 
+    /// Waits until a session is no more, or the process leaves. Cancel-safe.
+    pub async fn ended(&self, session: SessionId) {
+        let mut now = self.now.clone();
+        let _ = now.wait_for(|id| *id != Some(session)).await;
+    }
+
     pub(crate) fn start(
         life: &Life,
         store: &Store,
@@ -154,9 +160,8 @@ impl Keeper {
                 Err(error) => tracing::debug!(%error, "cannot keep the session alive now"),
             }
             // A store that was restored from an older copy may have the session and not the record.
-            match self.store.get(&cell, Kind::Process, &self.process).await {
-                Ok(None) => return,
-                Ok(Some(_)) | Err(_) => {}
+            if let Ok(None) = self.store.get(&cell, Kind::Process, &self.process).await {
+                return;
             }
         }
     }

@@ -39,9 +39,14 @@ impl Registry {
         self.claims().filter(move |(_, c)| c.tenant == *tenant)
     }
 
-    /// Every registered process, and the holders of leases, with their keys.
-    pub fn processes(&self) -> impl Iterator<Item = (&str, &Arc<ProcessRecord>)> {
-        self.processes.iter().map(|(k, p)| (k.as_str(), p))
+    /// Every registered process.
+    pub fn processes(&self) -> impl Iterator<Item = &Arc<ProcessRecord>> {
+        self.processes.iter().filter(|(k, p)| **k == p.id).map(|(_, p)| p)
+    }
+
+    /// Every lease that a process holds, by its key, with the holder.
+    pub fn leases(&self) -> impl Iterator<Item = (&str, &Arc<ProcessRecord>)> {
+        self.processes.iter().filter(|(k, p)| **k != p.id).map(|(k, p)| (k.as_str(), p))
     }
 
     /// Applies one change of `_cell`.

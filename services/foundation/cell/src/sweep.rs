@@ -47,7 +47,7 @@ fn is_due(shard: Shard, round: u64, view: &ViewFollower, process: &str) -> bool 
     }
     let first = {
         let snapshot = view.load();
-        let others = snapshot.registry.processes().map(|(_, p)| p.id.as_str());
+        let others = snapshot.registry.processes().map(|p| p.id.as_str());
         others.map(|id| weight(shard, id)).max().is_none_or(|most| weight(shard, process) >= most)
     };
     first || round.is_multiple_of(OTHERS)

@@ -43,7 +43,8 @@ pub(super) fn differences(
     gone.into_iter().chain(come)
 }
 
-fn keys(tenant: &TenantView, mut look: impl FnMut(Kind, &str)) {
+/// Every record that a tenant has, its policy first.
+pub(crate) fn keys(tenant: &TenantView, mut look: impl FnMut(Kind, &str)) {
     if tenant.policy().is_some() {
         look(Kind::Policy, "");
     }

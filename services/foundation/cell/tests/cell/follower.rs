@@ -157,7 +157,7 @@ async fn a_process_is_registered_until_it_leaves() {
     let two = Rig::join(&store, &clock, "two", 2).await;
     let roles = |rig: &Rig| {
         let shown = rig.cell.view().load();
-        let mut roles: Vec<_> = shown.registry.processes().map(|(_, p)| p.role.clone()).collect();
+        let mut roles: Vec<_> = shown.registry.processes().map(|p| p.role.clone()).collect();
         roles.sort();
         roles
     };
@@ -172,7 +172,7 @@ async fn a_process_that_died_is_gone_after_its_time_and_one_whose_session_was_lo
     let store = store(Place::Memory, &clock, 9);
     let one = Rig::join(&store, &clock, "one", 1).await;
     let two = Rig::join(&store, &clock, "two", 2).await;
-    let there = |id: &str| one.cell.view().load().registry.processes().any(|(k, _)| k == id);
+    let there = |id: &str| one.cell.view().load().registry.processes().any(|p| p.id == id);
     let (first, second) = (one.cell.session().process().to_owned(), two.cell.session().process().to_owned());
     until(&one.cell, || there(&first) && there(&second)).await;
     // Cut, not asked to leave: as a process that was killed.

@@ -1,0 +1,501 @@
+//! The task that writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use tandem_domain::id::{Revision, TenantId, TenantName};
+use tandem_domain::record::{self, IngressClaim, Kind, Record, TenantRecord};
+use tandem_runtime::drain::Life;
+use tandem_runtime::watchfile::{self, Changes};
+use tandem_store::{Commit, Durability, Error, Outcome, WRITES_MAX, Write, delete, put};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::claims::Index;
+use super::lease::{self, Lease};
+use super::plan::{self, Plan, Planned};
+use super::read::{self, Checked, File};
+use super::{FileStatus, GONE_FOR, Settings, State, Status, TENANT_TWICE, delete as deletion};
+use crate::Cell;
+
+/// How soon a store that did not take something is asked again, and how often who stands by looks at the lease
+/// when nothing tells of it.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long the view may take to show what was committed before everything is begun anew.
+const SHOWN_WITHIN: Duration = Duration::from_secs(10);
+/// Commits under way at once: they share one sync of the store.
+const AT_ONCE: usize = 64;
+/// How often a commit whose outcome is not known is asked again.
+const DOUBTS: usize = 5;
+
+/// Why the writer stops what it does.
+#[derive(Debug)]
+enum Stop {
+    /// The lease is another's now, or nobody's.
+    Lost,
+    /// The store did not take something; everything is begun anew.
+    Later(String),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+pub(super) async fn run(life: Life, cell: Cell, settings: Settings, told: watch::Sender<Arc<Status>>) {
+    let writing = async {
+        cell.view().synchronised().await;
+        loop {
+            let lease = obtain(&cell).await;
+            let mut writer = Writer::new(&life, &cell, &settings, &told, lease);
+            writer.write().await;
+            writer.tell(false);
+            tracing::warn!("another process writes policy now; standing by");
+        }
+    };
+    tokio::select! {
+        () = writing => {}
+        () = life.drain.draining() => {}
+    }
+}
+
+/// Waits for the lease.
+async fn obtain(cell: &Cell) -> Lease {
+    loop {
+        let session = cell.session().registered().await;
+        match lease::take(cell, session).await {
+            Ok(Some(lease)) => return lease,
+            Ok(None) => {
+                let free = cell
+                    .view()
+                    .until(|| !cell.view().load().registry.leases().any(|(key, _)| key == lease::KEY));
+                // A look now and then: the view may be behind, or the session just lost.
+                let _ = tokio::time::timeout(RETRY, free).await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot take the lease now");
+                cell.clock().sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+struct Writer {
+    life: Life,
+    cell: Cell,
+    settings: Settings,
+    told: watch::Sender<Arc<Status>>,
+    lease: Lease,
+    index: Index,
+    files: BTreeMap<PathBuf, File>,
+    unreadable: Option<String>,
+    /// What became of each tenant's document, and what was found beside.
+    states: BTreeMap<TenantName, State>,
+    refused: BTreeMap<TenantName, Vec<tandem_domain::finding::Finding>>,
+    /// Tenants that wait for another's claims to be released.
+    contested: BTreeSet<TenantName>,
+    /// Since when no file names a tenant, by the clock's monotonic time.
+    gone: BTreeMap<TenantId, Duration>,
+    deleting: Vec<TenantId>,
+    /// Whether any file ever named a tenant: an empty directory may be one that is not mounted.
+    any_named: bool,
+}
+
+impl Writer {
+    fn new(
+        life: &Life,
+        cell: &Cell,
+        settings: &Settings,
+        told: &watch::Sender<Arc<Status>>,
+        lease: Lease,
+    ) -> Self {
+        Self {
+            life: life.clone(),
+            cell: cell.clone(),
+            settings: settings.clone(),
+            told: told.clone(),
+            lease,
+            index: Index::default(),
+            files: BTreeMap::new(),
+            unreadable: None,
+            states: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            contested: BTreeSet::new(),
+            gone: BTreeMap::new(),
+            deleting: Vec::new(),
+            any_named: false,
+        }
+    }
+
+    /// Writes until the lease is lost.
+    async fn write(&mut self) {
+        let directory = self.settings.directory.clone();
+        // Watched before it is read, so that nothing in between is missed.
+        let mut changes = watchfile::watch(&self.life.tasks, [directory], watchfile::Options::default());
+        let mut begun = self.begin(&mut changes).await;
+        loop {
+            begun = match begun {
+                Ok(()) => return,
+                Err(Stop::Lost) => return,
+                Err(Stop::Later(why)) => {
+                    tracing::warn!(%why, "policy cannot be written now; trying again");
+                    self.tell(true);
+                    self.cell.clock().sleep(RETRY).await;
+                    self.begin(&mut changes).await
+                }
+            };
+        }
+    }
+
+    /// Reads everything, puts everything right, and then follows what is saved. `Ok`: the process has stopped.
+    async fn begin(&mut self, changes: &mut Changes) -> Result<(), Stop> {
+        let shown = self.cell.view().snapshot();
+        self.index = Index::default();
+        for (key, claim) in shown.registry.claims() {
+            self.index.insert(key.to_owned(), Arc::clone(claim));
+        }
+        self.read(None).await;
+        self.reconcile(&shown).await?;
+        self.settle(self.good()).await?;
+        loop {
+            self.look_for_gone();
+            self.tell(true);
+            let lost = self.cell.session().ended(self.lease.session);
+            let due = self.gone.values().min().map(|since| *since + GONE_FOR);
+            let clock = self.cell.clock().clone();
+            let wake = async {
+                match due {
+                    Some(due) => clock.sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                changed = changes.next() => match changed {
+                    None => return Ok(()),
+                    Some(paths) => self.saved(paths).await?,
+                },
+                () = lost => return Err(Stop::Lost),
+                () = std::future::ready(()), if !self.deleting.is_empty() => self.delete_step().await?,
+                () = wake => {}
+            }
+        }
+    }
+
+    async fn saved(&mut self, paths: BTreeSet<PathBuf>) -> Result<(), Stop> {
+        let before: BTreeSet<PathBuf> = self.twice().into_keys().map(|(path, _)| path).collect();
+        self.read(Some(paths.clone())).await;
+        // A document that was in the way of another's may have gone.
+        let again = |path: &PathBuf| paths.contains(path) || before.contains(path);
+        let good = self.good().into_iter().filter(|(path, _)| again(path)).collect();
+        self.settle(good).await
+    }
+
+    /// Reads files again: all, or those that changed.
+    async fn read(&mut self, changed: Option<BTreeSet<PathBuf>>) {
+        let before: BTreeMap<PathBuf, BTreeSet<TenantName>> =
+            self.files.iter().map(|(p, f)| (p.clone(), f.names.clone())).collect();
+        let directory = self.settings.directory.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let there = read::list(&directory)?;
+            let wanted: Vec<PathBuf> = match changed {
+                Some(changed) => changed.into_iter().filter(|p| there.contains(p)).collect(),
+                None => there.iter().cloned().collect(),
+            };
+            std::io::Result::Ok((there, read::files(wanted, &before)))
+        });
+        match reading.await.unwrap_or_else(|e| Err(std::io::Error::other(e))) {
+            Ok((there, read)) => {
+                self.unreadable = None;
+                self.files.retain(|path, _| there.contains(path));
+                for (path, file) in read {
+                    file.diagnostics.iter().for_each(|d| tracing::warn!("{d}"));
+                    self.any_named |= !file.names.is_empty();
+                    self.files.insert(path, file);
+                }
+            }
+            Err(error) => {
+                let why = format!("{}: {error}", self.settings.directory.display());
+                tracing::warn!(%why, "the directory of tenants cannot be read; nothing changes");
+                self.unreadable = Some(why);
+            }
+        }
+        let named: BTreeSet<&TenantName> = self.files.values().flat_map(|f| &f.names).collect();
+        self.states.retain(|name, _| named.contains(name));
+        self.refused.retain(|name, _| named.contains(name));
+        self.contested.retain(|name| named.contains(name));
+    }
+
+    /// The documents that count: of two that name one tenant the first.
+    fn good(&self) -> Vec<(PathBuf, Checked)> {
+        let mut seen = BTreeSet::new();
+        let all = self.files.iter().flat_map(|(path, file)| file.good.iter().map(move |c| (path, c)));
+        all.filter(|(_, c)| seen.insert(&c.name)).map(|(p, c)| (p.clone(), c.clone())).collect()
+    }
+
+    /// The documents that do not count, because one before them names the tenant.
+    fn twice(&self) -> BTreeMap<(PathBuf, usize), &Checked> {
+        let mut seen = BTreeSet::new();
+        let all = self.files.iter().flat_map(|(path, file)| {
+            file.good.iter().enumerate().map(move |(at, c)| ((path.clone(), at), c))
+        });
+        all.filter(|(_, c)| !seen.insert(&c.name)).collect()
+    }
+
+    /// Makes documents so, and those that waited for what was released.
+    async fn settle(&mut self, mut documents: Vec<(PathBuf, Checked)>) -> Result<(), Stop> {
+        while !documents.is_empty() {
+            let released = self.apply(&documents).await?;
+            documents = if released { self.waiting() } else { Vec::new() };
+        }
+        Ok(())
+    }
+
+    fn waiting(&self) -> Vec<(PathBuf, Checked)> {
+        self.good().into_iter().filter(|(_, c)| self.contested.contains(&c.name)).collect()
+    }
+
+    /// Puts right what a writer before left undone: claims without a tenant, and claims that are not those of the
+    /// policy in force where no document says otherwise.
+    async fn reconcile(&mut self, shown: &crate::follower::Snapshot) -> Result<(), Stop> {
+        let mut plans = Vec::new();
+        let lost: Vec<TenantId> = self
+            .index
+            .tenants()
+            .filter(|t| shown.registry.tenant(&t.name).is_none_or(|r| r.tenant != **t))
+            .cloned()
+            .collect();
+        let orphans: Vec<String> =
+            lost.iter().flat_map(|t| self.index.of(t).map(|(k, _)| k.clone())).collect();
+        self.release(orphans).await?;
+        let documented: BTreeSet<TenantName> = self.good().into_iter().map(|(_, c)| c.name).collect();
+        for record in shown.registry.tenants() {
+            let config = shown.view.tenant_by_id(&record.tenant).and_then(|t| t.config());
+            if let Some(config) =
+                config.filter(|_| !record.deleting && !documented.contains(&record.tenant.name))
+            {
+                let plan = plan::keep(config, &record.tenant, &self.index, &self.settings.listeners);
+                plans.extend(plan.filter(|p| !p.is_empty()));
+            }
+        }
+        self.carry_out(plans).await?;
+        Ok(())
+    }
+
+    /// Makes documents so. Answers whether claims were released.
+    async fn apply(&mut self, documents: &[(PathBuf, Checked)]) -> Result<bool, Stop> {
+        let shown = self.cell.view().snapshot();
+        let mut plans = Vec::new();
+        let mut released = false;
+        for (_, checked) in documents {
+            let incarnation = || self.cell.incarnation();
+            let planned = plan::plan(checked, &shown, &self.index, &self.settings, incarnation);
+            self.refused.remove(&checked.name);
+            self.contested.remove(&checked.name);
+            match planned {
+                Planned::Do(plan) => {
+                    released |= !plan.release.is_empty();
+                    let (generation, revision) = (plan.generation, plan.revision);
+                    let state = if plan.is_empty() {
+                        State::InForce { generation, revision }
+                    } else {
+                        // Of two documents of one batch the first has the claim.
+                        self.overlay(&plan);
+                        plans.push(plan);
+                        State::Waiting
+                    };
+                    self.states.insert(checked.name.clone(), state);
+                }
+                Planned::Rejected { findings, contested } => {
+                    super::place(&checked.document, &findings).iter().for_each(|d| tracing::warn!("{d}"));
+                    self.refused.insert(checked.name.clone(), findings);
+                    self.states.insert(checked.name.clone(), State::Rejected);
+                    if contested {
+                        self.contested.insert(checked.name.clone());
+                    }
+                }
+                Planned::Not(state) => {
+                    self.states.insert(checked.name.clone(), state);
+                }
+            }
+        }
+        for (name, state) in self.carry_out(plans).await? {
+            tracing::info!(tenant = %name, ?state, "policy written");
+            self.states.insert(name, state);
+        }
+        Ok(released)
+    }
+
+    fn overlay(&mut self, plan: &Plan) {
+        for (key, claim) in &plan.claims {
+            self.index.insert(key.clone(), Arc::clone(claim));
+        }
+    }
+
+    /// Claims, then commits, then releases.
+    async fn carry_out(&mut self, plans: Vec<Plan>) -> Result<Vec<(TenantName, State)>, Stop> {
+        if plans.is_empty() {
+            return Ok(Vec::new());
+        }
+        plans.iter().for_each(|p| self.overlay(p));
+        self.write_cell(plans.iter().flat_map(births_and_claims).collect()).await?;
+        let mut states = Vec::with_capacity(plans.len());
+        for some in plans.chunks(AT_ONCE) {
+            states.extend(try_join_all(some.iter().map(|plan| self.write_policy(plan))).await?);
+        }
+        self.release(plans.into_iter().flat_map(|p| p.release).collect()).await?;
+        Ok(states)
+    }
+
+    async fn write_policy(&self, plan: &Plan) -> Result<(TenantName, State), Stop> {
+        let mut revision = plan.revision;
+        if let Some(policy) = &plan.policy {
+            let record = Record::Policy(Arc::clone(policy));
+            revision = self.commit(&plan.tenant, vec![put("", &record)]).await?;
+        }
+        Ok((plan.tenant.name.clone(), State::InForce { generation: plan.generation, revision }))
+    }
+
+    async fn release(&mut self, keys: Vec<String>) -> Result<(), Stop> {
+        // A claim may have become another tenant's meanwhile.
+        self.write_cell(keys.iter().map(|k| delete(Kind::IngressClaim, k)).collect()).await?;
+        keys.iter().for_each(|k| self.index.remove(k));
+        Ok(())
+    }
+
+    /// Writes to `_cell`, in commits of what one may hold.
+    async fn write_cell(&self, writes: Vec<Write>) -> Result<(), Stop> {
+        for writes in writes.chunks(WRITES_MAX) {
+            self.commit(&record::cell(), writes.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// One commit under the lease, shown by the view when this returns.
+    async fn commit(&self, tenant: &TenantId, writes: Vec<Write>) -> Result<Revision, Stop> {
+        let commit = Commit {
+            tenant: tenant.clone(),
+            id: self.cell.commit_id(),
+            preconditions: vec![self.lease.fence()],
+            writes,
+            durability: Durability::Replicated,
+            trace: None,
+        };
+        for _ in 0..DOUBTS {
+            match self.cell.store().commit(commit.clone()).await? {
+                Outcome::Committed(revision) => {
+                    let shown = self.cell.view().wait_for(tenant, revision, Instant::now() + SHOWN_WITHIN);
+                    shown.await.map_err(|late| Stop::Later(late.to_string()))?;
+                    return Ok(revision);
+                }
+                Outcome::Refused(_) => return Err(Stop::Lost),
+                Outcome::Indeterminate(why) => tracing::debug!(%why, "asking what became of a commit"),
+            }
+        }
+        Err(Stop::Later("the outcome of a commit is not known".to_owned()))
+    }
+
+    /// Notes the tenants that no file names, and begins to delete those that none has named for long enough.
+    fn look_for_gone(&mut self) {
+        let shown = self.cell.view().snapshot();
+        let now = self.cell.clock().monotonic();
+        let named: BTreeSet<&TenantName> = self.files.values().flat_map(|f| &f.names).collect();
+        let held = self.unreadable.is_some() || !self.any_named || self.files.values().any(|f| f.obscure);
+        let mut gone = BTreeMap::new();
+        for record in shown.registry.tenants() {
+            let tenant = &record.tenant;
+            if self.deleting.contains(tenant) {
+                continue;
+            }
+            if record.deleting {
+                self.deleting.push(tenant.clone());
+            } else if !held && !named.contains(&tenant.name) {
+                let since = self.gone.get(tenant).copied().unwrap_or(now);
+                if now.saturating_sub(since) >= GONE_FOR {
+                    tracing::warn!(%tenant, "no file names this tenant any more; deleting it");
+                    self.deleting.push(tenant.clone());
+                } else {
+                    gone.insert(tenant.clone(), since);
+                }
+            }
+        }
+        self.gone = gone;
+    }
+
+    async fn delete_step(&mut self) -> Result<(), Stop> {
+        let Some(tenant) = self.deleting.first().cloned() else { return Ok(()) };
+        let shown = self.cell.view().snapshot();
+        let Some(step) = deletion::step(&shown, &self.index, &tenant) else {
+            self.deleting.remove(0);
+            return Ok(());
+        };
+        self.commit(&step.tenant, step.writes).await?;
+        step.released.iter().for_each(|key| self.index.remove(key));
+        if step.last {
+            tracing::info!(%tenant, "deleted");
+            self.deleting.remove(0);
+            // Its name and what it claimed are free.
+            let free = |c: &Checked| c.name == tenant.name || self.contested.contains(&c.name);
+            let documents = self.good().into_iter().filter(|(_, c)| free(c)).collect();
+            self.settle(documents).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells what was done.
+    fn tell(&self, writing: bool) {
+        let mut files: BTreeMap<PathBuf, FileStatus> = BTreeMap::new();
+        for (path, file) in &self.files {
+            let status = files.entry(path.clone()).or_default();
+            status.diagnostics.clone_from(&file.diagnostics);
+            for name in &file.names {
+                status.tenants.insert(name.clone(), State::Rejected);
+            }
+        }
+        for (path, checked) in self.good() {
+            let Some(status) = files.get_mut(&path) else { continue };
+            let state = self.states.get(&checked.name).copied().unwrap_or(State::Waiting);
+            status.tenants.insert(checked.name.clone(), state);
+            let refused = self.refused.get(&checked.name).map_or(&[][..], Vec::as_slice);
+            status.diagnostics.extend(super::place(&checked.document, refused));
+        }
+        for ((path, _), checked) in self.twice() {
+            let Some(status) = files.get_mut(&path) else { continue };
+            let words = format!("another document names {} as well", checked.name);
+            let finding = TENANT_TWICE.at("metadata.name", words);
+            status.diagnostics.extend(super::place(&checked.document, &[finding]));
+        }
+        let obscure = self.files.iter().find(|(_, f)| f.obscure).map(|(p, _)| p.clone());
+        let status = Status {
+            writing,
+            settled: self.states.values().all(|s| *s != State::Waiting)
+                && self.deleting.is_empty()
+                && self.gone.is_empty(),
+            unreadable: self.unreadable.clone(),
+            files,
+            deleting: self.deleting.iter().map(|t| t.name.clone()).collect(),
+            held_by: obscure,
+        };
+        self.told.send_if_modified(|told| {
+            let changed = **told != status;
+            if changed {
+                *told = Arc::new(status);
+            }
+            changed
+        });
+    }
+}
+
+fn births_and_claims(plan: &Plan) -> Vec<Write> {
+    let birth = plan.birth.then(|| {
+        let record = TenantRecord { tenant: plan.tenant.clone(), deleting: false };
+        put(plan.tenant.name.as_str(), &Record::Tenant(record))
+    });
+    let claim =
+        |(key, claim): &(String, Arc<IngressClaim>)| put(key, &Record::IngressClaim(Arc::clone(claim)));
+    birth.into_iter().chain(plan.claims.iter().map(claim)).collect()
+}
