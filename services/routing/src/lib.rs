@@ -1,1 +1,53 @@
-//! Routing: RouteCall, Explain, and the feed to edges.
+//! Routing: which way each call goes, why, and the feed that lets edges decide the same by themselves.
+//!
+//! ```text
+//! store ──> cell's ViewFollower ──┬──> RouteCall, RouteCalls, ExplainCall ──> decisions kept in a ring
+//!                                 └──> EdgeFeed ──> edges
+//! ```
+//!
+//! Invariants:
+//! - an answer is computed from one snapshot of the view, and names its revision; nothing is read from the store
+//!   and nothing is written for a decision;
+//! - a rejection is a successful reply; an error means that it could not be decided;
+//! - a tenant that the caller may not see and one that does not exist are the same bytes;
+//! - whatever a caller or an edge does, what waits for it is bounded.
+
+mod config;
+mod feed;
+mod grpc;
+mod ring;
+mod service;
+
+pub use config::Config;
+pub use feed::{EdgeStatus, Edges};
+
+use tandem_cell::Cell;
+use tandem_proto::routing::v1::edge_feed_server::EdgeFeedServer;
+use tandem_proto::routing::v1::routing_server::RoutingServer;
+use tandem_runtime::drain::Life;
+use tandem_runtime::serve::MESSAGE_BYTES_MAX;
+
+/// The gRPC services of routing, ready for a server.
+#[derive(Debug)]
+pub struct Services {
+    /// `tandem.routing.v1.Routing`.
+    pub routing: RoutingServer<grpc::Grpc>,
+    /// `tandem.routing.v1.EdgeFeed`.
+    pub feed: EdgeFeedServer<feed::Feed>,
+    /// The edges that follow the feed now.
+    pub edges: Edges,
+}
+
+/// Makes the services of a process of this cell.
+#[must_use]
+pub fn build(life: &Life, cell: &Cell, config: &Config) -> Services {
+    let service = service::Service::new(cell.clone(), config);
+    let edges = Edges::default();
+    let feed = feed::Feed::new(life.clone(), cell.clone(), edges.clone());
+    Services {
+        routing: RoutingServer::new(grpc::Grpc::new(service, life.drain.clone()))
+            .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        feed: EdgeFeedServer::new(feed).max_decoding_message_size(MESSAGE_BYTES_MAX),
+        edges,
+    }
+}

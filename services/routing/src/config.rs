@@ -1,0 +1,17 @@
+//! What an operator may set.
+
+/// The settings of routing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How many decisions a process remembers. Each costs about a kilobyte.
+    pub decisions_max: usize,
+    /// Signs page tokens: the same on every replica, so that a page may be asked of another. None: from chance,
+    /// and pages are this process's own.
+    pub page_key: Option<[u8; 32]>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { decisions_max: 65_536, page_key: None }
+    }
+}

@@ -1,0 +1,170 @@
+//! Gathers the facts, asks the domain, keeps what was decided.
+
+use std::sync::Arc;
+
+use tandem_cell::Cell;
+use tandem_cell::follower::Snapshot;
+use tandem_domain::id::Revision;
+use tandem_domain::routing::attempt::Facts;
+use tandem_domain::routing::trail::{NoTrail, Steps};
+use tandem_domain::routing::{decide, plan, render};
+use tandem_domain::view::TenantView;
+use tandem_proto::routing::v1 as pb;
+use tandem_runtime::serve::Deadline;
+use tandem_wire::attempt::Attempt;
+use tandem_wire::caller::Caller;
+use tandem_wire::decision::{Made, Source};
+use tandem_wire::page::{self, Key, List, Signer};
+use tandem_wire::request::DecisionFilter;
+use tandem_wire::status::{Reason, Refusal};
+
+use crate::config::Config;
+use crate::ring::{Fact, Ring};
+
+/// What every handler shares.
+#[derive(Clone, Debug)]
+pub struct Service(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    cell: Cell,
+    ring: Ring,
+    signer: Signer,
+    /// The process, as decision ids name it.
+    process: String,
+}
+
+/// How long a caller without a deadline waits for `min_revision`.
+const WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl Service {
+    pub(crate) fn new(cell: Cell, config: &Config) -> Self {
+        let key = config.page_key.unwrap_or_else(|| {
+            let mut bytes = [0; 32];
+            cell.chance().fill(&mut bytes);
+            bytes
+        });
+        let process = cell.session().process().to_owned();
+        let ring = Ring::new(config.decisions_max);
+        Self(Arc::new(Inner { cell, ring, signer: Signer::new(Key::new(key), None), process }))
+    }
+
+    /// The tenant that a request names, as its caller may see it, at the revision that it asks for at least.
+    async fn tenant(
+        &self,
+        caller: &Caller,
+        parent: &str,
+        min_revision: u64,
+        deadline: Option<Deadline>,
+    ) -> Result<Arc<TenantView>, Refusal> {
+        let view = self.0.cell.view();
+        if !view.is_synchronised() {
+            return Err(Refusal::new(
+                Reason::ViewNotReady,
+                "the view is not synchronised yet; ask another replica",
+            ));
+        }
+        let find =
+            |snapshot: &Snapshot| caller.tenant("parent", parent, |t| snapshot.view.tenant(t).cloned());
+        let tenant = find(&view.load())?;
+        if min_revision == 0 || view.reached(tenant.id()).0 >= min_revision {
+            return Ok(tenant);
+        }
+        let until = deadline.map_or_else(|| tokio::time::Instant::now() + WAIT, |d| d.at());
+        let waited = view.wait_for(tenant.id(), Revision(min_revision), until).await;
+        let snapshot = waited.map_err(|late| Refusal::new(Reason::RevisionNotReached, late.to_string()))?;
+        find(&snapshot)
+    }
+
+    fn stale_ms(&self) -> u64 {
+        let now = self.0.cell.clock().unix_micros();
+        self.0.cell.view().stale_since().map_or(0, |since| now.saturating_sub(since) / 1000)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { now_ms: self.0.cell.clock().unix_micros() / 1000, ..Facts::default() }
+    }
+
+    /// Decides one call.
+    pub(crate) async fn route(
+        &self,
+        caller: &Caller,
+        request: pb::RouteCallRequest,
+        deadline: Option<Deadline>,
+    ) -> Result<pb::Decision, Refusal> {
+        let attempt = Attempt::read(request.attempt)?;
+        let tenant = self.tenant(caller, &request.parent, request.min_revision, deadline).await?;
+        let decided = decide(&tenant, &attempt.lend(), &self.facts(), &mut NoTrail);
+        let (at_us, stale_ms) = (self.0.cell.clock().unix_micros(), self.stale_ms());
+        let mut message = pb::Decision::default();
+        self.0.ring.push(|sequence| {
+            let id = format!("{}-{sequence}", self.0.process);
+            let made = Made { tenant: &tenant.id().name, id: &id, source: Source::Live, stale_ms };
+            message = tandem_wire::decision::decision(&decided, made);
+            Fact { sequence, at_us, tenant: tenant.id().clone(), attempt, decision: decided, stale_ms }
+        });
+        Ok(message)
+    }
+
+    /// The whole expected way of one call, with every rule that was considered. Kept nowhere.
+    pub(crate) async fn explain(
+        &self,
+        caller: &Caller,
+        request: pb::ExplainCallRequest,
+        deadline: Option<Deadline>,
+    ) -> Result<pb::Explanation, Refusal> {
+        let attempt = Attempt::read(request.attempt)?;
+        let assumed = tandem_wire::plan::read_assumptions(request.assume)?;
+        let tenant = self.tenant(caller, &request.parent, request.min_revision, deadline).await?;
+        let facts = Facts { now_ms: self.facts().now_ms, ..assumed };
+        let mut trail = Steps::default();
+        let decided = decide(&tenant, &attempt.lend(), &facts, &mut trail);
+        let whole = plan::plan(&tenant, &attempt.lend(), &facts, &mut trail);
+        let text = render::explanation(&decided, &whole, &trail);
+        let made = Made {
+            tenant: &tenant.id().name,
+            id: "explained",
+            source: Source::Live,
+            stale_ms: self.stale_ms(),
+        };
+        let message = tandem_wire::decision::decision(&decided, made);
+        Ok(tandem_wire::plan::explanation(message, &whole, &trail, text))
+    }
+
+    /// Decisions of a tenant that this process remembers.
+    pub(crate) async fn list(
+        &self,
+        caller: &Caller,
+        request: pb::ListDecisionsRequest,
+    ) -> Result<pb::ListDecisionsResponse, Refusal> {
+        let size = page::size(request.page_size)?;
+        let filter = DecisionFilter::read(&request)?;
+        let tenant = self.tenant(caller, &request.parent, 0, None).await?;
+        let parts = filter.parts();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let list = List {
+            tenant: tenant.id(),
+            caller: caller.subject(),
+            method: "/tandem.routing.v1.Routing/ListDecisions",
+            filter: &parts,
+        };
+        let position = self.0.signer.read(list, &request.page_token)?;
+        let before = position.and_then(|p| p.try_into().ok()).map(u64::from_be_bytes);
+        let (facts, more) = self.0.ring.list(tenant.id(), &filter, before, size);
+        let next_page_token = more.map(|at| self.0.signer.sign(list, &at.to_be_bytes())).unwrap_or_default();
+        Ok(pb::ListDecisionsResponse {
+            decisions: facts.into_iter().map(|f| self.fact(f)).collect(),
+            next_page_token,
+        })
+    }
+
+    fn fact(&self, fact: Fact) -> pb::DecisionFact {
+        let id = format!("{}-{}", self.0.process, fact.sequence);
+        let made = Made { tenant: &fact.tenant.name, id: &id, source: Source::Live, stale_ms: fact.stale_ms };
+        pb::DecisionFact {
+            at_us: fact.at_us,
+            decision: Some(tandem_wire::decision::decision(&fact.decision, made)),
+            attempt: Some(fact.attempt.into_message()),
+        }
+    }
+}
