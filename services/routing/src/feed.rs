@@ -177,13 +177,12 @@ struct Over;
 
 impl Serving {
     async fn run(mut self, mut up: Streaming<pb::FollowRequest>) {
+        let (drain, edges, edge) = (self.drain.clone(), self.edges.clone(), self.edge.clone());
         let heard = async {
-            let (edges, edge) = (self.edges.clone(), self.edge.clone());
             while let Ok(Some(message)) = up.message().await {
                 hear(&edges, &edge, message.message);
             }
         };
-        let (drain, edges, edge) = (self.drain.clone(), self.edges.clone(), self.edge.clone());
         tokio::select! {
             () = heard => {}
             _ = async { while self.serve().await.is_ok() {} } => {}
@@ -306,8 +305,8 @@ fn directory(tenant: &TenantView, changes: &mut Vec<Change>) {
     for workgroup in tenant.workgroups() {
         add(Kind::Workgroup, workgroup.id.to_string(), Record::Workgroup(Arc::clone(workgroup)));
     }
-    for (key, number) in tenant.assignments() {
-        add(Kind::Number, key.to_owned(), Record::Number(Arc::clone(number)));
+    for (key, number) in tenant.keyed_assignments() {
+        add(Kind::Number, key.to_string(), Record::Number(Arc::clone(number)));
     }
 }
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use futures::{Stream, StreamExt as _};
 use tandem_proto::routing::v1 as pb;
-use tandem_proto::routing::v1::route_calls_response::{Failure, Result as Routed};
+use tandem_proto::routing::v1::route_calls_response::Result as Routed;
 use tandem_proto::routing::v1::routing_server::Routing;
 use tandem_runtime::drain::Drain;
 use tandem_runtime::serve::Deadline;
@@ -85,7 +85,7 @@ async fn answer(
     let tag = request.tag;
     let result = match service.route(caller, request, deadline).await {
         Ok(decision) => Routed::Decision(decision),
-        Err(refusal) => Routed::Failure(Failure::from(refusal.into_failure())),
+        Err(refusal) => Routed::Failure(refusal.into_failure()),
     };
     pb::RouteCallsResponse { tag, result: Some(result) }
 }

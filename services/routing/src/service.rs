@@ -23,7 +23,7 @@ use crate::ring::{Fact, Ring};
 
 /// What every handler shares.
 #[derive(Clone, Debug)]
-pub struct Service(Arc<Inner>);
+pub(crate) struct Service(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {

@@ -2,8 +2,8 @@
 
 use smallvec::SmallVec;
 
-use crate::number::Number;
 use crate::number::index::Index;
+use crate::number::{Digits, Number};
 
 /// Why a record stands at a number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -117,6 +117,14 @@ impl NumberMap {
             Kind::Global => self.global.get(number.digits().packed()),
             Kind::Extended => self.extended.get(extended(number)),
         }
+    }
+
+    /// Each number without extension and its values, then the values of numbers with one, whose number is not kept.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (Option<Number>, u32)> {
+        let none = Digits::default();
+        let local = self.local.pairs().map(|(d, v)| (Number::local(Digits::from_packed(d)), v));
+        let global = self.global.pairs().map(move |(d, v)| (Number::global(Digits::from_packed(d), none), v));
+        local.chain(global).chain(self.extended.pairs().map(|(_, v)| (None, v)))
     }
 
     /// How many pairs.

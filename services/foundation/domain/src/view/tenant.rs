@@ -222,6 +222,17 @@ impl TenantView {
         self.assignments.iter().map(|(_, a)| a)
     }
 
+    /// Every number assignment with the number that it is keyed by, so that the records can be told on. One whose
+    /// number has an extension is left out while no policy says how to read it.
+    pub fn keyed_assignments(&self) -> impl Iterator<Item = (Number, &Arc<NumberAssignment>)> {
+        self.keys.pairs().filter_map(|(number, slot)| {
+            let assignment = self.assignments.get(slot)?;
+            let config = self.config.as_deref();
+            let read = || config.and_then(|c| self::number(c, origin(c, None), &assignment.number));
+            Some((number.or_else(read)?, assignment))
+        })
+    }
+
     /// A user by id.
     #[must_use]
     pub fn user(&self, id: &str) -> Option<&Arc<User>> {
