@@ -9,7 +9,7 @@ use tandem_domain::document::policy::Treatments;
 use tandem_domain::document::terms::{CallControl, TelephonyMode};
 use tandem_domain::id::{Incarnation, Revision, TenantId, TenantName, UserId};
 use tandem_domain::record::{self, Record, TenantRecord};
-use tandem_runtime::clock::{Chance, Clock, ManualClock};
+use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::{Life, Phase};
 use tandem_store::embedded::{Embedded, Place};
 use tandem_store::{Commit, Durability, Outcome, Store, Write, put};
@@ -22,7 +22,6 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) struct Rig {
     pub(crate) cell: Cell,
     pub(crate) life: Life,
-    pub(crate) hand: Option<ManualClock>,
 }
 
 pub(crate) fn store(place: Place, clock: &Clock, seed: u64) -> Store {
@@ -36,31 +35,26 @@ pub(crate) async fn until(cell: &Cell, holds: impl FnMut() -> bool) {
 
 impl Rig {
     pub(crate) async fn machine() -> Self {
-        Self::of(Clock::machine(), None, Settings::memory("test"), 1).await
+        Self::of(Clock::machine(), Settings::memory("test"), 1).await
     }
 
-    pub(crate) async fn manual() -> Self {
-        let (clock, hand) = Clock::manual(START);
-        Self::of(clock, Some(hand), Settings::memory("test"), 1).await
-    }
-
-    pub(crate) async fn of(clock: Clock, hand: Option<ManualClock>, settings: Settings, seed: u64) -> Self {
+    pub(crate) async fn of(clock: Clock, settings: Settings, seed: u64) -> Self {
         let life = Life::new();
         let cell = Cell::open(&life, clock, Chance::seeded(seed), settings).await.unwrap();
-        Self::ready(cell, life, hand).await
+        Self::ready(cell, life).await
     }
 
     pub(crate) async fn join(store: &Store, clock: &Clock, role: &str, seed: u64) -> Self {
         let life = Life::new();
         let settings = Settings::memory(role);
         let cell = Cell::join(&life, clock.clone(), Chance::seeded(seed), store.clone(), settings);
-        Self::ready(cell, life, None).await
+        Self::ready(cell, life).await
     }
 
-    async fn ready(cell: Cell, life: Life, hand: Option<ManualClock>) -> Self {
+    async fn ready(cell: Cell, life: Life) -> Self {
         tokio::time::timeout(SOON, cell.view().synchronised()).await.expect("synchronised");
         tokio::time::timeout(SOON, cell.session().registered()).await.expect("registered");
-        Self { cell, life, hand }
+        Self { cell, life }
     }
 
     pub(crate) async fn commit(&self, tenant: &TenantId, writes: Vec<Write>) -> Revision {
@@ -89,6 +83,13 @@ impl Rig {
 
     pub(crate) async fn user(&self, tenant: &TenantId, id: &str) -> Revision {
         self.commit(tenant, vec![put(id, &user(id, "Jane"))]).await
+    }
+
+    /// Ends the process in order, and lets go of the store.
+    pub(crate) async fn close(self) {
+        let store = self.cell.store().clone();
+        self.leave().await;
+        store.close().await.unwrap();
     }
 
     /// Ends the process in order.
