@@ -1,1 +1,233 @@
 //! Edge: SIP on the wire.
+//!
+//! A redirect server and stateful proxy for many tenants at once. It decides in its own memory, from a view that a
+//! feed keeps: no call waits for the network but for the peers it is for. Cut off from the feed it goes on with the last
+//! good one, also after a restart, and says so.
+//!
+//! ```text
+//!            UDP, TCP                                               tandem.routing.v1.EdgeFeed
+//!  peers <───────────> engine (one task: proxy core, view, facts) <── view ── feed (one task) <── upstream
+//!                        │ └── events of calls ────────────────────────────────> │
+//!                        └── names (off the engine)                              └── the last good feed, on disk
+//! ```
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`config`] | what an edge is told |
+//! | `listeners`, `transport` | where it listens; bytes in and out |
+//! | `engine` | the one task that takes calls |
+//! | `attempt` | from a message to what is asked about it |
+//! | `tenancy` | whose a request is; deny by default |
+//! | `carry` | from a decision to targets and header lines |
+//! | `facts` | what is silent, what is tried already |
+//! | `names` | names to addresses, off the engine |
+//! | `feed`, `events` | what comes from upstream, what goes there |
+//! | [`trace`], [`stats`] | what it tells of itself |
+//!
+//! Invariants:
+//! - every request belongs to exactly one tenant, or it is refused; nothing a message says of itself selects a tenant
+//!   but its Request-URI, and that only where a claim says so;
+//! - a tenant's calls go to that tenant's trunks only, also by redirection, treatment or Route;
+//! - From, To, Call-ID, CSeq, Contact and body are never changed;
+//! - every queue, table and wait has a limit; malformed bytes cost a counter;
+//! - time, chance, sockets, names and shutdown are passed in.
+
+mod attempt;
+mod call;
+mod carry;
+pub mod config;
+mod engine;
+mod events;
+mod facts;
+mod listeners;
+mod names;
+pub mod stats;
+mod tenancy;
+pub mod trace;
+mod transport;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tandem_domain::id::ListenerName;
+use tandem_domain::view::View;
+use tandem_runtime::clock::{Chance, Clock};
+use tandem_runtime::drain::Life;
+use tandem_sip::proxy::Proxy;
+use tandem_sip::transaction::Transport;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use config::{Config, ConfigError, Listener, ms};
+use engine::{Engine, Facts, State};
+pub use names::{Lookup, system_lookup};
+use stats::{Counters, Stats};
+use transport::{Arrived, Connections};
+
+/// What waits for the engine: messages of streams, connections, names.
+const ARRIVED_MAX: usize = 1_024;
+
+/// Where an edge has its tenants from.
+pub enum Upstream {
+    /// A view that somebody else in this process keeps: every change of it is taken over.
+    View(watch::Receiver<View>),
+}
+
+/// What an edge is built from, beside its configuration: everything that a test gives by hand.
+pub struct Given {
+    /// The life of the process, and the place for tasks.
+    pub life: Life,
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub chance: Chance,
+    /// Where the tenants come from.
+    pub upstream: Upstream,
+    /// Bound sockets.
+    pub listeners: Vec<Listener>,
+    /// How names are looked up.
+    pub lookup: Lookup,
+    /// Who is told of decisions.
+    pub observer: Option<trace::SharedObserver>,
+}
+
+/// A running edge.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    id: String,
+    counters: Arc<Counters>,
+    addresses: Vec<(ListenerName, Transport, SocketAddr)>,
+}
+
+impl Edge {
+    /// Its id: the beginning of every decision's.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What it has counted.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.counters.read()
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> impl Iterator<Item = (&ListenerName, Transport, SocketAddr)> {
+        self.addresses.iter().map(|(name, transport, address)| (name, *transport, *address))
+    }
+}
+
+/// Builds an edge and starts it on the life's tasks.
+///
+/// # Errors
+/// What is wrong with the configuration or a listener.
+pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
+    config.check_id()?;
+    let Given { life, clock, chance, upstream, listeners, lookup, observer } = given;
+    if config.id.is_empty() {
+        config.id = format!("edge-{:08x}", chance.u64() as u32);
+    }
+    let mut key = [0; 16];
+    chance.fill(&mut key);
+    let key = config.key()?.unwrap_or(key);
+    let (listeners, sockets) = listeners::listeners(listeners)?;
+    let mut proxy = tandem_sip::proxy::Config::new(listeners.for_proxy(), key);
+    proxy.limits.transactions_max = config.transactions_max;
+
+    let counters = Arc::new(Counters::new());
+    let (engine_in, arrived) = mpsc::channel(ARRIVED_MAX);
+    let (events, outbox) = events::events(Arc::clone(&counters));
+    let (facts, feed) = watch::channel(Facts::default());
+    match upstream {
+        Upstream::View(view) => {
+            keep(&life, view, facts, outbox);
+        }
+    }
+    for (listener, socket) in sockets.tcp {
+        life.tasks
+            .spawn("sip accept", accept(life.clone(), clock.clone(), listener, socket, engine_in.clone()));
+    }
+    let edge = Edge {
+        id: config.id.clone(),
+        counters: Arc::clone(&counters),
+        addresses: listeners.iter().map(|l| (l.name.clone(), l.transport, l.local)).collect(),
+    };
+    let connections = Connections::new(&config, clock.clone(), life.tasks.clone(), engine_in.clone());
+    let within = ms(config.resolve_ms);
+    let names = names::Names::new(lookup, within, clock.clone(), life.tasks.clone(), engine_in);
+    let engine = Engine {
+        state: State::new(&config),
+        proxy: Proxy::new(proxy),
+        config,
+        clock,
+        chance,
+        life: life.clone(),
+        listeners,
+        udp: sockets.udp,
+        connections,
+        names,
+        arrived,
+        feed,
+        events,
+        counters,
+        observer,
+    };
+    life.tasks.critical("edge", engine.run());
+    Ok(edge)
+}
+
+/// Takes over a view that somebody else keeps; nobody wants events.
+fn keep(
+    life: &Life,
+    mut view: watch::Receiver<View>,
+    facts: watch::Sender<Facts>,
+    mut outbox: events::Outbox,
+) {
+    let first = view.borrow_and_update().clone();
+    facts.send_replace(Facts { view: first, away_since: None });
+    let drain = life.drain.clone();
+    life.tasks.spawn("edge view", async move {
+        loop {
+            tokio::select! {
+                changed = view.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    let view = view.borrow_and_update().clone();
+                    facts.send_replace(Facts { view, away_since: None });
+                }
+                more = outbox.fill() => {
+                    while outbox.take().is_some() {}
+                    if !more {
+                        break;
+                    }
+                }
+                () = drain.stopped() => break,
+            }
+        }
+    });
+}
+
+/// Accepts connections, and hands them to the engine.
+async fn accept(life: Life, clock: Clock, listener: u16, socket: TcpListener, engine: mpsc::Sender<Arrived>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = engine.closed() => return,
+            () = life.drain.stopped() => return,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                if engine.send(Arrived::Connection { listener, address, stream }).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: those that wait are taken when there is one again.
+                tracing::warn!(%error, "cannot accept a connection");
+                clock.sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! A call that the edge keeps hold of: what it was asked, what was decided, what is tried.
+
+use tandem_domain::id::{TenantId, TrunkName};
+use tandem_domain::routing::decision::{Route, Treatment};
+
+use crate::carry::{Diverted, Tried};
+use crate::facts::Alike;
+
+/// How often one call may be forwarded, its forwarding before it came counted: what the longest honest chain of
+/// colleagues needs, and few enough to end what turns in a circle.
+pub(crate) const FORWARDS_MAX: u8 = 5;
+
+/// A call on its way.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) scope: u64,
+    pub(crate) tenant: TenantId,
+    /// The trunk that it came by.
+    pub(crate) ingress: TrunkName,
+    pub(crate) listener: u16,
+    /// Call-ID, as it came.
+    pub(crate) call_id: Box<str>,
+    pub(crate) is_invite: bool,
+    pub(crate) is_emergency: bool,
+    /// The id of the last decision.
+    pub(crate) decision: String,
+    /// Whom it is for now, where that is not the Request-URI: a treatment's or redirection's target.
+    pub(crate) destination: Option<String>,
+    /// How often it was forwarded.
+    pub(crate) forwards: u8,
+    /// Who forwarded it, if the edge did.
+    pub(crate) diverted: Option<Diverted>,
+    /// What was decided: its targets wait for names.
+    pub(crate) route: Option<Route>,
+    /// What is tried, by the tags of the proxy core.
+    pub(crate) tried: Vec<Tried>,
+    pub(crate) treatment: Treatment,
+    /// A survivable rule chose the targets.
+    pub(crate) survivable: bool,
+    /// It counts among the attempts alike, by this.
+    pub(crate) alike: Option<Alike>,
+    /// It was answered, refused or given up: nobody waits for it any more.
+    pub(crate) is_over: bool,
+}
+
+impl Call {
+    /// The trunk of a tag.
+    pub(crate) fn trunk(&self, tag: u32) -> Option<&TrunkName> {
+        self.tried(tag).map(|t| &t.place.trunk)
+    }
+
+    /// The address of a tag.
+    pub(crate) fn tried(&self, tag: u32) -> Option<&Tried> {
+        self.tried.get(usize::try_from(tag).ok()?)
+    }
+}

@@ -1,0 +1,246 @@
+//! From a decision to what the proxy core carries out: contacts of a 302, or targets with their Request-URI, the
+//! headers to leave out and the lines to add.
+//!
+//! What enters a header line here is either configuration, which has no control characters when it has compiled, or
+//! a URI that the parser has checked character by character; [`safe`] holds it all the same.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_domain::document::terms::{DiversionForm, Transport as Way};
+use tandem_domain::routing::decision::{Identity, Route, Target};
+use tandem_domain::tenant::{Config, TrunkIx};
+use tandem_sip::message::{Header, Message, addresses};
+use tandem_sip::proxy;
+use tandem_sip::transaction::{Peer, Transport};
+
+use crate::attempt::{DECISION, Said, answers_by_itself};
+use crate::facts::Place;
+use crate::listeners::Listeners;
+use crate::trace::Because;
+
+/// Larger requests go by TCP where the trunk takes both (RFC 3261 18.1.1).
+const DATAGRAM_BYTES_MAX: usize = 1_300;
+/// What Via, Record-Route and identity add to a request, at the most that is usual.
+const ADDED_BYTES: usize = 400;
+
+/// Who forwarded a call, and why: what a retargeted request says of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Diverted {
+    /// The URI of who was called.
+    pub(crate) by: String,
+    /// Why it was not taken there.
+    pub(crate) because: Because,
+}
+
+/// What targets are made from.
+pub(crate) struct Carry<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) ingress: TrunkIx,
+    /// The listener that the request came in by.
+    pub(crate) listener: u16,
+    pub(crate) listeners: &'a Listeners,
+    pub(crate) message: &'a Message<'a>,
+    pub(crate) said: &'a Said<'a>,
+    /// The decision's id.
+    pub(crate) decision: &'a str,
+    pub(crate) diverted: Option<&'a Diverted>,
+    pub(crate) scope: u64,
+    pub(crate) tenant: &'a tandem_domain::id::TenantId,
+}
+
+/// A target with the address of the trunk that it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Tried {
+    pub(crate) place: Place,
+    pub(crate) peer: Peer,
+    pub(crate) no_response: Duration,
+}
+
+/// The contacts of a redirect, in order. None: this call cannot be redirected, because its own Request-URI would be
+/// the contact, and the caller would only come again.
+pub(crate) fn contacts(route: &Route, called: &str) -> Option<Vec<String>> {
+    let contacts: Vec<String> = route.targets.iter().map(|t| t.request_uri.to_string()).collect();
+    (!contacts.iter().any(|c| c == called || !safe(c))).then_some(contacts)
+}
+
+impl Carry<'_> {
+    /// The targets of a route, in order, with the places that their tags number. Hosts without an address are left
+    /// out, and so are trunks that no listener can reach.
+    pub(crate) fn targets(
+        &self,
+        route: &Route,
+        mut address: impl FnMut(&str) -> Option<IpAddr>,
+    ) -> (Vec<proxy::Target>, Vec<Tried>) {
+        let (mut targets, mut tried) = (Vec::with_capacity(route.targets.len()), Vec::new());
+        let mut last: Option<(Arc<Identity>, Written)> = None;
+        for target in &route.targets {
+            let Some(ip) = address(&target.host) else { continue };
+            let written = match &last {
+                Some((identity, written)) if Arc::ptr_eq(identity, &target.identity) => written.clone(),
+                _ => self.written(target),
+            };
+            for transport in self.transports(target.transport, &written) {
+                let Some(listener) = self.listener_to(target, transport, ip) else { continue };
+                let peer = Peer { address: (ip, target.port).into(), transport, listener, connection: 0 };
+                let place = self.place(target);
+                targets.push(proxy::Target {
+                    tag: u32::try_from(tried.len()).unwrap_or(u32::MAX),
+                    uri: target.request_uri.clone(),
+                    peer,
+                    remove: Arc::clone(&written.remove),
+                    add: Arc::clone(&written.add),
+                    strip_private: target.identity.strip,
+                    no_response: Duration::from_millis(u64::from(target.no_response_ms)),
+                    only_100: Duration::from_millis(u64::from(target.only_100_ms)),
+                    retry_on: Arc::clone(&target.retry_on),
+                });
+                let no_response = Duration::from_millis(u64::from(target.no_response_ms));
+                tried.push(Tried { place, peer, no_response });
+            }
+            last = Some((Arc::clone(&target.identity), written));
+        }
+        (targets, tried)
+    }
+
+    fn place(&self, target: &Target) -> Place {
+        let trunk = self.config.trunk_named(target.trunk.as_str());
+        Place {
+            scope: self.scope,
+            tenant: self.tenant.clone(),
+            trunk: target.trunk.clone(),
+            role: trunk.map_or(self.config.trunk(self.ingress).role, |ix| self.config.trunk(ix).role),
+            host: Arc::clone(&target.host),
+            port: target.port,
+        }
+    }
+
+    /// The trunk's transport is the truth; where it takes both, size decides, and UDP remains if TCP is refused.
+    fn transports(&self, way: Way, written: &Written) -> impl Iterator<Item = Transport> + use<> {
+        let large = self.message.bytes().len() + written.bytes + ADDED_BYTES > DATAGRAM_BYTES_MAX;
+        let both: &[Transport] = match way {
+            Way::Udp => &[Transport::Udp],
+            Way::Tcp => &[Transport::Tcp],
+            Way::Tls => &[Transport::Tls],
+            Way::UdpOrTcp if large => &[Transport::Tcp, Transport::Udp],
+            Way::UdpOrTcp => &[Transport::Udp],
+        };
+        both.iter().copied()
+    }
+
+    /// The listener that a trunk is reached by: the one where the trunk itself comes in, so that it sees one address
+    /// of ours, else the one that the request came in by, else the first that can.
+    fn listener_to(&self, target: &Target, transport: Transport, ip: IpAddr) -> Option<u16> {
+        let trunk = self.config.trunk_named(target.trunk.as_str()).map(|ix| self.config.trunk(ix));
+        let own = trunk.into_iter().flat_map(|t| &t.ingress).filter_map(|i| i.listener.as_ref());
+        let mut names = own.map(|n| n.as_str()).chain(self.listeners.name(self.listener));
+        names
+            .find_map(|name| self.listeners.named(name, transport, ip))
+            .or_else(|| self.listeners.any(transport, ip))
+    }
+
+    fn written(&self, target: &Target) -> Written {
+        let identity = &*target.identity;
+        let trusted = |ix: TrunkIx| self.config.trunk(ix).identity.trusted;
+        let mut remove = vec![Header::AssertedIdentity, Header::PreferredIdentity];
+        if identity.strip {
+            remove.extend([Header::Diversion, Header::HistoryInfo]);
+        }
+        if !trusted(self.ingress) {
+            remove.extend([Header::AnswerMode, Header::PrivAnswerMode]);
+            if answers_by_itself(self.message) {
+                remove.extend([Header::CallInfo, Header::AlertInfo]);
+            }
+        }
+        let mut add: Vec<String> =
+            identity.asserted.iter().map(|value| format!("P-Asserted-Identity: {value}")).collect();
+        // What the caller itself asked for says more than we know of it, and stays.
+        if let Some(privacy) = identity.privacy.filter(|_| self.message.first(Header::Privacy).is_none()) {
+            add.push(format!("Privacy: {privacy}"));
+        }
+        match (self.diverted, identity.diversion) {
+            (Some(diverted), Some(DiversionForm::Diversion)) => {
+                remove.push(Header::Diversion);
+                add.push(diversion(diverted));
+                // The topmost is the last: those that were there come after ours.
+                let before = self.message.all(Header::Diversion).filter(|_| !identity.strip);
+                add.extend(
+                    before.filter_map(|v| Some(format!("Diversion: {}", std::str::from_utf8(v).ok()?))),
+                );
+            }
+            (Some(diverted), Some(DiversionForm::HistoryInfo)) => {
+                let kept = Some(self.message).filter(|_| !identity.strip);
+                add.push(history(kept, diverted, &target.request_uri));
+            }
+            _ => {}
+        }
+        let to_trusted = self.config.trunk_named(target.trunk.as_str()).is_some_and(trusted);
+        if to_trusted && (identity.strip || !self.said.has_decision) {
+            add.push(format!("{DECISION}: {}", self.decision));
+        }
+        add.retain(|line| safe(line));
+        let bytes = add.iter().map(|line| line.len() + 2).sum();
+        Written { remove: remove.into(), add: add.into(), bytes }
+    }
+}
+
+/// What is written to each address of a trunk alike.
+#[derive(Clone)]
+struct Written {
+    remove: Arc<[Header]>,
+    add: Arc<[String]>,
+    bytes: usize,
+}
+
+/// Whether a text may stand in a line of its own: nothing in it ends the line.
+fn safe(text: &str) -> bool {
+    !text.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0))
+}
+
+/// RFC 5806.
+fn diversion(diverted: &Diverted) -> String {
+    let reason = match diverted.because {
+        Because::Busy => "user-busy",
+        Because::NoAnswer => "no-answer",
+        Because::Unreachable | Because::CicSilent => "unavailable",
+        Because::Redirected | Because::Transfer => "deflection",
+        Because::Asked => "unconditional",
+    };
+    format!("Diversion: <{}>;reason={reason};counter=1", diverted.by)
+}
+
+/// RFC 7044: who was called before, unless it is told already, and who is called now.
+fn history(kept: Option<&Message<'_>>, diverted: &Diverted, to: &str) -> String {
+    let cause = match diverted.because {
+        Because::Busy => 486,
+        Because::NoAnswer => 408,
+        Because::Unreachable | Because::CicSilent => 503,
+        _ => 302,
+    };
+    let to = without_headers(to);
+    let last = kept.and_then(|m| m.all(Header::HistoryInfo).flat_map(addresses).flatten().last());
+    let index = last.and_then(|addr| std::str::from_utf8(addr.params().get("index")??).ok());
+    match index {
+        Some(index) => format!("History-Info: <{to}>;index={index}.1;mp={index}"),
+        None => {
+            let by = without_headers(&diverted.by);
+            format!("History-Info: <{by}?Reason=SIP%3Bcause%3D{cause}>;index=1, <{to}>;index=1.1;mp=1")
+        }
+    }
+}
+
+fn without_headers(uri: &str) -> &str {
+    uri.split('?').next().unwrap_or_default()
+}
+
+/// The SIP URI of who was called, whether it was a URI or a number.
+pub(crate) fn uri_of(called: &str, host: &str) -> String {
+    match called.split_once(':') {
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") => {
+            called.to_owned()
+        }
+        Some((_, number)) => format!("sip:{number}@{host};user=phone"),
+        None => format!("sip:{called}@{host};user=phone"),
+    }
+}

@@ -1,0 +1,268 @@
+//! The one task that takes calls. It owns everything that a call needs (the proxy core, the parse table, a snapshot of
+//! the view, the live facts, the UDP sockets), so that there is no lock, and nothing of a call waits for the network
+//! but the call itself.
+//!
+//! ```text
+//! bytes ─> message ─> whose? ─> proxy core ─Asked─> decide ─> redirect | targets | refuse
+//!                                  │  Exhausted ─> treatment | survivable rule | redirection ─> decide anew
+//!                                  └─ Send ─> socket or connection
+//! ```
+
+mod decide;
+mod follow;
+mod incoming;
+mod outgoing;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_domain::id::TenantId;
+use tandem_domain::view::View;
+use tandem_runtime::clock::{Chance, Clock};
+use tandem_runtime::drain::Life;
+use tandem_sip::message::Table;
+use tandem_sip::proxy::{CallId, Output, Proxy};
+use tandem_sip::time::Now;
+use tandem_sip::transaction::{Packet, Peer, Transport};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+
+use crate::call::Call;
+use crate::config::{Config, ms};
+use crate::events::Events;
+use crate::facts::{Live, Place};
+use crate::listeners::Listeners;
+use crate::names::Names;
+use crate::stats::Counters;
+use crate::tenancy::Dialogs;
+use crate::trace::SharedObserver;
+use crate::transport::{Arrived, Connections};
+
+/// A datagram at its largest.
+const DATAGRAM_BYTES: usize = 65_535;
+/// Datagrams, or other arrivals, taken in one go before time and the feed are looked at.
+const BATCH: usize = 64;
+/// Packets that wait for a name.
+const WAITING_MAX: usize = 1_024;
+/// An edge that drains ends when nothing came for so long and no call is being set up: the ACK of a call that was
+/// just answered has passed by then.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// What the engine decides by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) view: View,
+    /// Since when the feed is away. None: it is there.
+    pub(crate) away_since: Option<Duration>,
+}
+
+/// The engine.
+pub(crate) struct Engine {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) chance: Chance,
+    pub(crate) life: Life,
+    pub(crate) proxy: Proxy,
+    pub(crate) listeners: Listeners,
+    pub(crate) udp: Vec<(u16, UdpSocket)>,
+    pub(crate) connections: Connections,
+    pub(crate) names: Names,
+    pub(crate) arrived: mpsc::Receiver<Arrived>,
+    pub(crate) feed: watch::Receiver<Facts>,
+    pub(crate) events: Events,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) observer: Option<SharedObserver>,
+    pub(crate) state: State,
+}
+
+/// What the engine remembers.
+pub(crate) struct State {
+    facts: Facts,
+    live: Live,
+    dialogs: Dialogs,
+    calls: HashMap<CallId, Call, foldhash::fast::RandomState>,
+    /// Calls that wait until CIC has been silent for long enough, and until when.
+    holding: Vec<(Now, CallId)>,
+    /// Calls whose targets wait for names.
+    naming: Vec<CallId>,
+    /// In-dialog requests whose next hop waits for a name.
+    resolving: Vec<(CallId, Target)>,
+    /// Packets whose next hop waits for a name.
+    waiting: Vec<(Target, Packet)>,
+    /// Which trunk an address of a stream is: a connection that fails names an address only.
+    reached: HashMap<SocketAddr, Place>,
+    probe_at: Now,
+    sequence: u64,
+    draining: bool,
+    last_heard: Now,
+    /// Whose dialog a BYE ends that is just passing.
+    ending: Option<(TenantId, String)>,
+    /// For messages that are read again.
+    table: Box<Table>,
+    outputs: Vec<Output>,
+    next_socket: usize,
+}
+
+/// A name that bytes are to go to.
+#[derive(Clone, Debug)]
+struct Target {
+    host: String,
+    port: u16,
+    transport: Transport,
+    listener: u16,
+}
+
+impl State {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            facts: Facts::default(),
+            live: Live::default(),
+            dialogs: Dialogs::new(config.dialogs_max),
+            calls: HashMap::default(),
+            holding: Vec::new(),
+            naming: Vec::new(),
+            resolving: Vec::new(),
+            waiting: Vec::new(),
+            reached: HashMap::new(),
+            probe_at: Now::ZERO,
+            sequence: 0,
+            draining: false,
+            last_heard: Now::ZERO,
+            ending: None,
+            table: Box::default(),
+            outputs: Vec::new(),
+            next_socket: 0,
+        }
+    }
+}
+
+impl Engine {
+    /// Takes calls until the process stops, or drains and has nothing left to do.
+    pub(crate) async fn run(mut self) -> Result<(), Infallible> {
+        let mut buffer = vec![0; DATAGRAM_BYTES];
+        let mut table = Box::new(Table::new());
+        let drain = self.life.drain.clone();
+        let (stopped, draining) = (drain.stopped(), drain.draining());
+        tokio::pin!(stopped, draining);
+        self.state.facts = self.feed.borrow_and_update().clone();
+        // Whoever keeps the view may end before us; the last one then stays.
+        let mut fed = true;
+        loop {
+            let now = self.clock.monotonic();
+            self.on_time(now);
+            if self.is_done(now) {
+                return Ok(());
+            }
+            let deadline = self.next_deadline();
+            tokio::select! {
+                () = &mut stopped => return Ok(()),
+                () = &mut draining, if !self.state.draining => {
+                    self.state.draining = true;
+                    self.state.last_heard = now;
+                }
+                changed = self.feed.changed(), if fed => {
+                    fed = changed.is_ok();
+                    self.state.facts = self.feed.borrow_and_update().clone();
+                }
+                Some(arrived) = self.arrived.recv() => {
+                    let now = self.clock.monotonic();
+                    self.on_arrived(arrived, &mut table, now);
+                    for _ in 0..BATCH {
+                        let Ok(arrived) = self.arrived.try_recv() else { break };
+                        self.on_arrived(arrived, &mut table, now);
+                    }
+                }
+                at = readable(&self.udp, self.state.next_socket) => {
+                    self.state.next_socket = at + 1;
+                    self.read(at, &mut buffer, &mut table);
+                }
+                () = self.clock.sleep_until(deadline.unwrap_or(now)), if deadline.is_some() => {}
+            }
+        }
+    }
+
+    /// Reads what a socket holds.
+    fn read(&mut self, at: usize, buffer: &mut [u8], table: &mut Table) {
+        let now = self.clock.monotonic();
+        for _ in 0..BATCH {
+            let Some((listener, socket)) = self.udp.get(at) else { return };
+            let Ok((count, address)) = socket.try_recv_from(buffer) else { return };
+            let peer = Peer { address, transport: Transport::Udp, listener: *listener, connection: 0 };
+            self.on_datagram(buffer.get(..count).unwrap_or_default(), peer, table, now);
+            self.after(now);
+        }
+    }
+
+    fn on_arrived(&mut self, arrived: Arrived, table: &mut Table, now: Now) {
+        match arrived {
+            Arrived::Connection { listener, address, stream } => {
+                if !self.connections.accept(listener, address, stream) {
+                    self.counters.connections_refused.up();
+                }
+            }
+            Arrived::Message { connection, bytes } => {
+                if let Some(peer) = self.connections.peer(connection) {
+                    self.on_datagram(&bytes, peer, table, now);
+                }
+            }
+            Arrived::KeepAlive => self.counters.keep_alives.up(),
+            Arrived::Malformed => self.counters.malformed.up(),
+            Arrived::Closed { connection, made } => {
+                if let Some(peer) = self.connections.closed(connection) {
+                    self.on_closed(peer, made, now);
+                }
+            }
+            Arrived::Resolved { host, addresses } => self.on_resolved(&host, &addresses, now),
+        }
+        self.after(now);
+    }
+
+    /// Does what is due.
+    fn on_time(&mut self, now: Now) {
+        if self.proxy.next_deadline().is_some_and(|at| at <= now) {
+            self.proxy.on_time(now);
+            self.after(now);
+        }
+        if self.state.holding.iter().any(|(at, _)| *at <= now) {
+            self.on_held(now);
+            self.after(now);
+        }
+        if self.state.live.any_silent() && self.state.probe_at <= now {
+            self.state.probe_at = now + ms(self.config.probe_ms);
+            self.state.live.forget(now);
+            self.probe(now);
+            self.after(now);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Now> {
+        let probe = self.state.live.any_silent().then_some(self.state.probe_at);
+        let held = self.state.holding.iter().map(|(at, _)| *at).min();
+        let quiet = self.state.draining.then(|| self.state.last_heard + QUIET);
+        [self.proxy.next_deadline(), probe, held, quiet].into_iter().flatten().min()
+    }
+
+    fn is_done(&self, now: Now) -> bool {
+        self.state.draining
+            && now >= self.state.last_heard + QUIET
+            && self.state.calls.values().all(|call| call.is_over)
+    }
+}
+
+/// Waits until a socket can be read; `from` on, so that no socket starves another.
+async fn readable(sockets: &[(u16, UdpSocket)], from: usize) -> usize {
+    std::future::poll_fn(|cx| {
+        for nth in 0..sockets.len() {
+            let at = (from + nth) % sockets.len();
+            // An error comes out of the read that follows.
+            if sockets.get(at).is_some_and(|(_, s)| s.poll_recv_ready(cx).is_ready()) {
+                return std::task::Poll::Ready(at);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}

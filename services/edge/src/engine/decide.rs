@@ -1,0 +1,336 @@
+//! Where a call goes: the decision, and its carrying out.
+
+use std::sync::Arc;
+
+use tandem_domain::id::TrunkName;
+use tandem_domain::routing::attempt::{self, CallAttempt, Method};
+use tandem_domain::routing::decide;
+use tandem_domain::routing::decision::{Carriage, Decision, Outcome, Reason};
+use tandem_domain::routing::trail::{NoTrail, Steps};
+use tandem_domain::view::TenantView;
+use tandem_proto::routing::v1::call_event::Kind;
+use tandem_sip::message::{Keys, Message};
+use tandem_sip::proxy::CallId;
+use tandem_sip::time::Now;
+use tandem_sip::transaction::Peer;
+
+use super::Engine;
+use super::incoming::Owner;
+use crate::attempt::{Said, refer_to};
+use crate::call::Call;
+use crate::carry::{Carry, contacts};
+use crate::facts::Alike;
+use crate::names::Found;
+use crate::trace::{Because, Did, Hop, reasons};
+
+/// What is asked for.
+pub(super) struct Question<'a> {
+    pub(super) tenant: &'a Arc<TenantView>,
+    pub(super) scope: u64,
+    pub(super) ingress: &'a TrunkName,
+    pub(super) said: &'a Said<'a>,
+    pub(super) method: Method,
+    pub(super) because: Because,
+    pub(super) call_id: &'a str,
+    pub(super) sip_method: &'a str,
+}
+
+/// A decision with its id, and by what it counts among attempts alike.
+pub(super) struct Decided {
+    pub(super) decision: Decision,
+    pub(super) id: String,
+    pub(super) alike: Option<Alike>,
+}
+
+impl Engine {
+    /// A new request of a tenant's: decides about it and carries that out.
+    pub(super) fn asked(
+        &mut self,
+        id: CallId,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        owner: &Owner,
+        peer: Peer,
+        now: Now,
+    ) {
+        let Some(ingress) = &owner.trunk else {
+            return self.proxy.answer(id, 403, "403 Forbidden", &[], now);
+        };
+        let said = Said::read(message, keys);
+        let question = Question {
+            tenant: &owner.tenant,
+            scope: owner.scope,
+            ingress,
+            said: &said,
+            method: Method::Invite,
+            because: Because::Asked,
+            call_id: keys.call_id,
+            sip_method: keys.method,
+        };
+        let facts = self.facts(&question, now);
+        let decided = self.decide(&question, facts, now);
+        let is_invite = keys.method == "INVITE";
+        if self.state.draining && is_invite && !decided.decision.emergency {
+            self.counters.drained.up();
+            let later = format!("Retry-After: {}", self.retry_after());
+            return self.proxy.answer(id, 503, "503 Service Unavailable", &[later], now);
+        }
+        let route = match decided.decision.outcome {
+            Outcome::Route(route) => route,
+            Outcome::Reject(rejection) => {
+                self.tell(
+                    &owner.tenant,
+                    keys.call_id,
+                    &decided.id,
+                    Kind::Failed,
+                    rejection.reason.status(),
+                    "",
+                );
+                return self.reject(id, rejection.reason, now);
+            }
+        };
+        let first = route.targets.first().map_or("", |t| t.trunk.as_str());
+        self.tell(&owner.tenant, keys.call_id, &decided.id, Kind::Decided, 0, first);
+        if route.carriage == Carriage::Redirect
+            && let Some(contacts) = contacts(&route, said.called)
+        {
+            self.counters.redirected.up();
+            return self.proxy.redirect(id, &contacts, now);
+        }
+        if is_invite {
+            self.state.dialogs.remember(keys.call_id, owner.scope, owner.tenant.id());
+        }
+        let call = Call {
+            scope: owner.scope,
+            tenant: owner.tenant.id().clone(),
+            ingress: ingress.clone(),
+            listener: peer.listener,
+            call_id: keys.call_id.into(),
+            is_invite,
+            is_emergency: decided.decision.emergency,
+            decision: decided.id,
+            destination: None,
+            forwards: said.hints.forwards,
+            diverted: None,
+            route: Some(route),
+            tried: Vec::new(),
+            treatment: Default::default(),
+            survivable: false,
+            alike: None,
+            is_over: false,
+        };
+        self.state.calls.insert(id, call);
+        self.counters.proxied.up();
+        self.count_alike(id, decided.alike.filter(|_| is_invite));
+        self.carry_out(id, message, &said, now, true);
+    }
+
+    /// The facts for a question.
+    pub(super) fn facts(&self, q: &Question<'_>, now: Now) -> attempt::Facts {
+        let config = q.tenant.config().map(|c| &**c);
+        self.state.live.of(q.scope, config, now, self.clock.unix_micros() / 1_000)
+    }
+
+    /// Decides, counts it and tells the observer.
+    pub(super) fn decide(&mut self, q: &Question<'_>, mut facts: attempt::Facts, now: Now) -> Decided {
+        let attempt = q.said.attempt(q.ingress.as_str(), q.method);
+        let (mut decision, mut steps) = self.ask(q.tenant, &attempt, &facts);
+        let alike = self.alike(q, &decision);
+        let limit = q.tenant.config().map_or(u16::MAX, |c| c.limits.attempts_alike);
+        let count = alike.as_ref().map_or(0, |key| self.state.live.alike(key));
+        if count >= limit {
+            facts.attempts_alike = count;
+            (decision, steps) = self.ask(q.tenant, &attempt, &facts);
+        }
+        self.state.sequence += 1;
+        let id = format!("{}-{}", self.config.id, self.state.sequence);
+        self.counters.decisions.up();
+        if self.state.facts.away_since.is_some() {
+            self.counters.last_good_decisions.up();
+        }
+        if let Outcome::Reject(rejection) = &decision.outcome {
+            self.counters.refused(rejection.reason);
+        }
+        self.observe(q, &decision, &id, steps, now);
+        Decided { decision, id, alike }
+    }
+
+    fn ask(
+        &self,
+        tenant: &TenantView,
+        attempt: &CallAttempt<'_>,
+        facts: &attempt::Facts,
+    ) -> (Decision, Option<Steps>) {
+        if self.observer.as_ref().is_some_and(|o| o.wants_reasons()) {
+            let mut steps = Steps::default();
+            (decide(tenant, attempt, facts, &mut steps), Some(steps))
+        } else {
+            (decide(tenant, attempt, facts, &mut NoTrail), None)
+        }
+    }
+
+    /// By what a routed call counts among attempts alike. Emergency calls are exempt.
+    fn alike(&self, q: &Question<'_>, decision: &Decision) -> Option<Alike> {
+        let Outcome::Route(route) = &decision.outcome else { return None };
+        let config = q.tenant.config()?;
+        if decision.emergency {
+            return None;
+        }
+        let (ingress, egress) = (config.trunk_named(q.ingress.as_str())?, &route.targets.first()?.trunk);
+        Alike::of(q.scope, config, &q.said.caller, decision.called, ingress, egress)
+    }
+
+    /// Counts a call among attempts alike, and no more under what it counted before.
+    pub(super) fn count_alike(&mut self, id: CallId, key: Option<Alike>) {
+        let Some(call) = self.state.calls.get_mut(&id) else { return };
+        if let Some(before) = call.alike.take() {
+            self.state.live.end(&before);
+        }
+        if let Some(key) = key {
+            self.state.live.begin(key.clone());
+            call.alike = Some(key);
+        }
+    }
+
+    fn observe(&self, q: &Question<'_>, decision: &Decision, id: &str, steps: Option<Steps>, now: Now) {
+        let Some(observer) = &self.observer else { return };
+        let (did, target, survivable) = match &decision.outcome {
+            Outcome::Reject(r) => (Did::Reject(r.reason.name(), r.reason.status()), None, false),
+            Outcome::Route(route) => {
+                let first = route.targets.first().map(|t| format!("{} {}:{}", t.trunk, t.host, t.port));
+                let redirects = q.because == Because::Asked
+                    && route.carriage == Carriage::Redirect
+                    && contacts(route, q.said.called).is_some();
+                let count = route.targets.len();
+                let did = if redirects { Did::Redirect(count) } else { Did::Proxy(count) };
+                (did, first, route.survivable)
+            }
+        };
+        let away = self.state.facts.away_since;
+        observer.decided(&Hop {
+            tenant: q.tenant.id().name.clone(),
+            call_id: q.call_id.to_owned(),
+            method: q.sip_method.to_owned(),
+            ingress: q.ingress.clone(),
+            called: q.said.called.to_owned(),
+            decision: format!("tenants/{}/decisions/{id}", q.tenant.id().name),
+            revision: decision.revision,
+            did,
+            because: q.because,
+            last_good_ms: away.map(|since| now.saturating_sub(since).as_millis() as u64),
+            survivable,
+            target,
+            reasons: steps.as_ref().map(reasons).unwrap_or_default(),
+        });
+    }
+
+    /// Answers a call with a rejection.
+    pub(super) fn reject(&mut self, id: CallId, reason: Reason, now: Now) {
+        let status = reason.status();
+        self.proxy.answer(id, status, &format!("{status} {}", phrase(status)), &[], now);
+    }
+
+    /// Sends a call to its targets, once all their names are addresses. `may_wait`: it has not waited for them yet.
+    pub(super) fn carry_out(
+        &mut self,
+        id: CallId,
+        message: &Message<'_>,
+        said: &Said<'_>,
+        now: Now,
+        may_wait: bool,
+    ) {
+        let Some(call) = self.state.calls.get_mut(&id) else { return };
+        let Some(route) = call.route.take() else { return };
+        let tenant = self.state.facts.view.tenant_by_id(&call.tenant);
+        let Some(config) = tenant.and_then(|t| t.config()) else {
+            // The tenant is gone, or its policy was taken away, while names were looked up.
+            return self.reject(id, Reason::NoPolicy, now);
+        };
+        let mut asked = false;
+        for target in &route.targets {
+            asked |= self.names.find(&target.host, now) == Found::Asked;
+        }
+        if asked && may_wait {
+            call.route = Some(route);
+            return self.state.naming.push(id);
+        }
+        let Some(ingress) = config.trunk_named(call.ingress.as_str()) else {
+            return self.reject(id, Reason::UnknownTrunk, now);
+        };
+        let carry = Carry {
+            config,
+            ingress,
+            listener: call.listener,
+            listeners: &self.listeners,
+            message,
+            said,
+            decision: &call.decision,
+            diverted: call.diverted.as_ref(),
+            scope: call.scope,
+            tenant: &call.tenant,
+        };
+        let names = &mut self.names;
+        let (targets, tried) = carry.targets(&route, |host| match names.find(host, now) {
+            Found::Address(ip) => Some(ip),
+            Found::Nothing | Found::Asked => None,
+        });
+        let ring = route.treatment.on_no_answer.as_ref();
+        let ring = ring.map(|(_, seconds)| std::time::Duration::from_secs(u64::from(*seconds)));
+        (call.tried, call.treatment, call.survivable) = (tried, route.treatment, route.survivable);
+        let ring = ring.filter(|_| call.is_invite);
+        if targets.is_empty() {
+            tracing::warn!(tenant = %call.tenant, "no target has an address, or a listener that reaches it");
+        }
+        self.remember_reached(id);
+        self.proxy.route(id, targets, ring, now);
+    }
+
+    /// Whether a REFER may name its target: toll policy holds for it as for a call.
+    pub(super) fn may_transfer(
+        &mut self,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        owner: &Owner,
+        now: Now,
+    ) -> bool {
+        let Some(target) = refer_to(message) else { return true };
+        // Whoever no trunk names is trusted with nothing.
+        let Some(ingress) = &owner.trunk else { return false };
+        let mut said = Said::read(message, keys);
+        said.called = target;
+        // RFC 3891 in a Refer-To: an attended transfer, which joins two calls that were allowed.
+        said.hints.replaces |= target.contains("Replaces=");
+        let question = Question {
+            tenant: &owner.tenant,
+            scope: owner.scope,
+            ingress,
+            said: &said,
+            method: Method::Refer,
+            because: Because::Transfer,
+            call_id: keys.call_id,
+            sip_method: keys.method,
+        };
+        let facts = self.facts(&question, now);
+        let decided = self.decide(&question, facts, now);
+        !matches!(
+            decided.decision.outcome,
+            Outcome::Reject(ref r) if matches!(r.reason, Reason::Toll | Reason::NoForwarder | Reason::RefusedByRoute)
+        )
+    }
+}
+
+/// The reason phrase of a status that a decision answers with.
+pub(super) const fn phrase(status: u16) -> &'static str {
+    match status {
+        403 => "Forbidden",
+        404 => "Not Found",
+        414 => "Request-URI Too Long",
+        480 => "Temporarily Unavailable",
+        482 => "Loop Detected",
+        484 => "Address Incomplete",
+        488 => "Not Acceptable Here",
+        500 => "Server Internal Error",
+        503 => "Service Unavailable",
+        _ => "Call Not Possible",
+    }
+}

@@ -1,0 +1,100 @@
+//! What became of calls, on its way upstream: bounded, the oldest dropped first, drops counted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tandem_proto::routing::v1::CallEvent;
+use tandem_proto::routing::v1::follow_request::CallEvents;
+use tandem_wire::limits::CALL_EVENTS_MAX;
+use tokio::sync::mpsc;
+
+use crate::stats::Counters;
+
+/// Events that wait while upstream is away or slow.
+pub(crate) const EVENTS_MAX: usize = 4_096;
+
+/// The engine's end.
+#[derive(Clone, Debug)]
+pub(crate) struct Events {
+    sender: mpsc::Sender<CallEvent>,
+    counters: Arc<Counters>,
+}
+
+/// The feed's end: it takes events whether it is connected or not, and keeps the newest.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    receiver: mpsc::Receiver<CallEvent>,
+    waiting: VecDeque<CallEvent>,
+    dropped: u64,
+    counters: Arc<Counters>,
+}
+
+pub(crate) fn events(counters: Arc<Counters>) -> (Events, Outbox) {
+    let (sender, receiver) = mpsc::channel(EVENTS_MAX);
+    let outbox = Outbox { receiver, waiting: VecDeque::new(), dropped: 0, counters: Arc::clone(&counters) };
+    (Events { sender, counters }, outbox)
+}
+
+impl Events {
+    /// Says what became of a call. Never waits.
+    pub(crate) fn tell(&self, event: CallEvent) {
+        if self.sender.try_send(event).is_err() {
+            self.counters.events_dropped.up();
+        }
+    }
+}
+
+impl Outbox {
+    /// Waits until there is an event, and takes it in. Cancel-safe. False: the engine is gone.
+    pub(crate) async fn fill(&mut self) -> bool {
+        let Some(event) = self.receiver.recv().await else { return false };
+        self.keep(event);
+        while let Ok(event) = self.receiver.try_recv() {
+            self.keep(event);
+        }
+        true
+    }
+
+    fn keep(&mut self, event: CallEvent) {
+        if self.waiting.len() >= EVENTS_MAX {
+            self.waiting.pop_front();
+            self.dropped += 1;
+            self.counters.events_dropped.up();
+        }
+        self.waiting.push_back(event);
+    }
+
+    /// The next message for upstream, if there is anything to tell.
+    pub(crate) fn take(&mut self) -> Option<CallEvents> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let count = self.waiting.len().min(CALL_EVENTS_MAX);
+        let events = self.waiting.drain(..count).collect();
+        Some(CallEvents { events, dropped: std::mem::take(&mut self.dropped) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_oldest_go_first_and_are_counted() {
+        let counters = Arc::new(Counters::new());
+        let (events, mut outbox) = events(Arc::clone(&counters));
+        let tell = |at| events.tell(CallEvent { at_us: at, ..CallEvent::default() });
+        (0..4_096).for_each(tell);
+        assert!(outbox.fill().await);
+        (4_096..4_100).for_each(tell);
+        assert!(outbox.fill().await);
+        let first = outbox.take().unwrap();
+        assert_eq!((first.events.len(), first.dropped, first.events[0].at_us), (1_024, 4, 4));
+        let more: Vec<_> = std::iter::from_fn(|| outbox.take()).collect();
+        assert_eq!(more.iter().map(|m| m.events.len()).sum::<usize>(), 3_072);
+        assert_eq!(
+            (more.last().unwrap().events.last().unwrap().at_us, counters.events_dropped.get()),
+            (4_099, 4)
+        );
+    }
+}
