@@ -1,5 +1,6 @@
 //! A bed for an edge: tenants in a few lines, and peers that speak SIP by hand over real sockets on loopback.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bed that cannot be made fails its test")]
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
