@@ -24,26 +24,26 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::watch;
 
 /// Nothing here takes longer than this on a machine that works.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the peers of the usual tenant are.
-pub const GATEWAY: &str = "127.9.0.10";
-pub const CIC: &str = "127.9.0.30";
-pub const LYNC: &str = "127.9.0.50";
-pub const EDGE: &str = "127.9.0.1";
+pub(crate) const GATEWAY: &str = "127.9.0.10";
+pub(crate) const CIC: &str = "127.9.0.30";
+pub(crate) const LYNC: &str = "127.9.0.50";
+pub(crate) const EDGE: &str = "127.9.0.1";
 /// Where the edge of a peer is that is made before it.
-pub const EDGE_UNSET: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+pub(crate) const EDGE_UNSET: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
 
 /// The usual tenant: option 1, with Jane at a CIC phone (+49 30 23125 101), Ben in Lync (172) and workgroup 180.
-pub struct Tenant {
-    pub name: &'static str,
-    pub spec: Value,
-    pub users: Vec<Value>,
-    pub numbers: Vec<Value>,
+pub(crate) struct Tenant {
+    pub(crate) name: &'static str,
+    pub(crate) spec: Value,
+    pub(crate) users: Vec<Value>,
+    pub(crate) numbers: Vec<Value>,
 }
 
 impl Tenant {
-    pub fn usual(cic: &[SocketAddr], lync: &[SocketAddr]) -> Self {
+    pub(crate) fn usual(cic: &[SocketAddr], lync: &[SocketAddr]) -> Self {
         let addresses = |all: &[SocketAddr]| -> Value {
             let one = |(at, a): (usize, &SocketAddr)| json!({"host": a.ip().to_string(), "port": a.port(), "priority": at});
             all.iter().enumerate().map(one).collect()
@@ -76,16 +76,16 @@ impl Tenant {
     }
 
     /// A trunk of the spec, by its place: 0 gateway, 1 CIC, 2 Lync.
-    pub fn trunk(&mut self, at: usize) -> &mut Value {
+    pub(crate) fn trunk(&mut self, at: usize) -> &mut Value {
         &mut self.spec["trunks"][at]
     }
 
-    pub fn id(&self) -> TenantId {
+    pub(crate) fn id(&self) -> TenantId {
         let incarnation = self.name.bytes().fold(7_u128, |h, b| h * 31 + u128::from(b));
         TenantId { name: TenantName::parse(self.name).unwrap(), incarnation: Incarnation(incarnation) }
     }
 
-    pub fn changes(&self, listeners: &[&str]) -> Vec<Change> {
+    pub(crate) fn changes(&self, listeners: &[&str]) -> Vec<Change> {
         let id = self.id();
         let spec: TenantSpec = serde_json::from_value(self.spec.clone()).unwrap();
         let compiled = compile(self.name, &spec).unwrap_or_else(|e| panic!("{e:#?}"));
@@ -120,14 +120,14 @@ impl Tenant {
     }
 }
 
-pub fn view(tenants: &[&Tenant], listeners: &[&str]) -> View {
+pub(crate) fn view(tenants: &[&Tenant], listeners: &[&str]) -> View {
     let changes: Vec<Change> = tenants.iter().flat_map(|t| t.changes(listeners)).collect();
     View::build(&changes)
 }
 
 /// Keeps what it is told.
 #[derive(Default)]
-pub struct Seen(pub Mutex<Vec<Hop>>);
+pub(crate) struct Seen(pub(crate) Mutex<Vec<Hop>>);
 
 impl Observer for Seen {
     fn wants_reasons(&self) -> bool {
@@ -139,11 +139,11 @@ impl Observer for Seen {
 }
 
 /// A running edge.
-pub struct Bed {
-    pub edge: Edge,
-    pub view: watch::Sender<View>,
-    pub life: Life,
-    pub seen: Arc<Seen>,
+pub(crate) struct Bed {
+    pub(crate) edge: Edge,
+    pub(crate) view: watch::Sender<View>,
+    pub(crate) life: Life,
+    pub(crate) seen: Arc<Seen>,
 }
 
 impl Drop for Bed {
@@ -152,7 +152,7 @@ impl Drop for Bed {
     }
 }
 
-pub fn listener(name: &str, ip: &str) -> Listener {
+pub(crate) fn listener(name: &str, ip: &str) -> Listener {
     // A port that is free for UDP and TCP: the pair is what a peer expects.
     for _ in 0..64 {
         let udp = std::net::UdpSocket::bind((ip, 0)).unwrap();
@@ -169,21 +169,21 @@ pub fn listener(name: &str, ip: &str) -> Listener {
     panic!("no port that is free for UDP and TCP");
 }
 
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config { id: "edge-1".into(), ..Config::default() }
 }
 
 impl Bed {
-    pub fn new(view: View) -> Self {
+    pub(crate) fn new(view: View) -> Self {
         Self::with(config(), view, Clock::machine(), vec![listener("main", EDGE)])
     }
 
-    pub fn with(config: Config, view: View, clock: Clock, listeners: Vec<Listener>) -> Self {
+    pub(crate) fn with(config: Config, view: View, clock: Clock, listeners: Vec<Listener>) -> Self {
         let (sender, receiver) = watch::channel(view);
         Self::upstream(config, sender, Upstream::View(receiver), clock, listeners)
     }
 
-    pub fn upstream(
+    pub(crate) fn upstream(
         config: Config,
         view: watch::Sender<View>,
         upstream: Upstream,
@@ -205,31 +205,31 @@ impl Bed {
         Self { edge, view, life, seen }
     }
 
-    pub fn udp(&self) -> SocketAddr {
+    pub(crate) fn udp(&self) -> SocketAddr {
         self.at("main", Transport::Udp)
     }
 
-    pub fn tcp(&self) -> SocketAddr {
+    pub(crate) fn tcp(&self) -> SocketAddr {
         self.at("main", Transport::Tcp)
     }
 
-    pub fn at(&self, name: &str, transport: Transport) -> SocketAddr {
+    pub(crate) fn at(&self, name: &str, transport: Transport) -> SocketAddr {
         let found = self.edge.addresses().find(|(n, t, _)| n.as_str() == name && *t == transport);
         found.unwrap().2
     }
 
     /// Waits until something is so of what the edge has counted.
-    pub async fn until(&self, what: &str, is: impl Fn(&tandem_edge::stats::Stats) -> bool) {
+    pub(crate) async fn until(&self, what: &str, is: impl Fn(&tandem_edge::stats::Stats) -> bool) {
         until(what, || is(&self.edge.stats())).await;
     }
 
-    pub fn hops(&self) -> Vec<Hop> {
+    pub(crate) fn hops(&self) -> Vec<Hop> {
         self.seen.0.lock().unwrap().clone()
     }
 }
 
 /// Waits for a condition, giving way to others meanwhile.
-pub async fn until(what: &str, is: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, is: impl Fn() -> bool) {
     let start = std::time::Instant::now();
     while !is() {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
@@ -238,25 +238,25 @@ pub async fn until(what: &str, is: impl Fn() -> bool) {
 }
 
 /// A UDP peer.
-pub struct Peer {
-    pub socket: UdpSocket,
-    pub edge: SocketAddr,
+pub(crate) struct Peer {
+    pub(crate) socket: UdpSocket,
+    pub(crate) edge: SocketAddr,
 }
 
 impl Peer {
-    pub async fn new(ip: &str, edge: SocketAddr) -> Self {
+    pub(crate) async fn new(ip: &str, edge: SocketAddr) -> Self {
         Self { socket: UdpSocket::bind((ip, 0)).await.unwrap(), edge }
     }
 
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.socket.local_addr().unwrap()
     }
 
-    pub async fn send(&self, message: &str) {
+    pub(crate) async fn send(&self, message: &str) {
         self.socket.send_to(message.as_bytes(), self.edge).await.unwrap();
     }
 
-    pub async fn recv(&self) -> String {
+    pub(crate) async fn recv(&self) -> String {
         let mut buffer = vec![0; 65_535];
         let received = tokio::time::timeout(PATIENCE, self.socket.recv_from(&mut buffer)).await;
         let (count, _) = received.unwrap_or_else(|_| panic!("{} got nothing", self.addr())).unwrap();
@@ -264,7 +264,7 @@ impl Peer {
     }
 
     /// The next message that begins with this; what comes before is skipped: retransmissions and 100s.
-    pub async fn expect(&self, start: &str) -> String {
+    pub(crate) async fn expect(&self, start: &str) -> String {
         loop {
             let message = self.recv().await;
             if message.starts_with(start) {
@@ -276,7 +276,7 @@ impl Peer {
     }
 
     /// Whether nothing is waiting to be read.
-    pub fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         let mut buffer = [0; 1];
         match self.socket.try_recv_from(&mut buffer) {
             Err(e) => e.kind() == std::io::ErrorKind::WouldBlock,
@@ -285,18 +285,18 @@ impl Peer {
     }
 
     /// A request of this peer's.
-    pub fn request(&self, method: &str, uri: &str, call: &str, more: &str) -> String {
+    pub(crate) fn request(&self, method: &str, uri: &str, call: &str, more: &str) -> String {
         let at = self.addr();
         request(method, uri, call, "UDP", at, more)
     }
 
-    pub fn invite(&self, called: &str, call: &str) -> String {
+    pub(crate) fn invite(&self, called: &str, call: &str) -> String {
         let uri = format!("sip:{called}@{};user=phone", self.edge);
         self.request("INVITE", &uri, call, &format!("Contact: <sip:caller@{}>\r\n", self.addr()))
     }
 }
 
-pub fn request(method: &str, uri: &str, call: &str, via: &str, at: SocketAddr, more: &str) -> String {
+pub(crate) fn request(method: &str, uri: &str, call: &str, via: &str, at: SocketAddr, more: &str) -> String {
     let transport = if via == "TCP" { ";transport=tcp" } else { "" };
     let _ = transport;
     format!(
@@ -307,28 +307,28 @@ pub fn request(method: &str, uri: &str, call: &str, via: &str, at: SocketAddr, m
 }
 
 /// A TCP peer's connection.
-pub struct Stream {
-    pub stream: TcpStream,
+pub(crate) struct Stream {
+    pub(crate) stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Stream {
-    pub fn of(stream: TcpStream) -> Self {
+    pub(crate) fn of(stream: TcpStream) -> Self {
         Self { stream, buffer: Vec::new() }
     }
 
-    pub async fn connect(from: &str, to: SocketAddr) -> Self {
+    pub(crate) async fn connect(from: &str, to: SocketAddr) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::new(from.parse::<IpAddr>().unwrap(), 0)).unwrap();
         Self::of(socket.connect(to).await.unwrap())
     }
 
-    pub async fn send(&mut self, message: &str) {
+    pub(crate) async fn send(&mut self, message: &str) {
         self.stream.write_all(message.as_bytes()).await.unwrap();
     }
 
     /// The next message; none has a body.
-    pub async fn recv(&mut self) -> String {
+    pub(crate) async fn recv(&mut self) -> String {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") {
                 let rest = self.buffer.split_off(end + 4);
@@ -342,7 +342,7 @@ impl Stream {
         }
     }
 
-    pub async fn expect(&mut self, start: &str) -> String {
+    pub(crate) async fn expect(&mut self, start: &str) -> String {
         loop {
             let message = self.recv().await;
             if message.starts_with(start) {
@@ -354,24 +354,24 @@ impl Stream {
 }
 
 /// The values of a header's lines.
-pub fn headers<'a>(message: &'a str, name: &str) -> Vec<&'a str> {
+pub(crate) fn headers<'a>(message: &'a str, name: &str) -> Vec<&'a str> {
     let lines = message.split("\r\n\r\n").next().unwrap().split("\r\n").skip(1);
     lines
         .filter_map(|l| l.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v))
         .collect()
 }
 
-pub fn header<'a>(message: &'a str, name: &str) -> &'a str {
+pub(crate) fn header<'a>(message: &'a str, name: &str) -> &'a str {
     headers(message, name).first().copied().unwrap_or_else(|| panic!("no {name} in\n{message}"))
 }
 
 /// The Request-URI.
-pub fn uri(message: &str) -> &str {
+pub(crate) fn uri(message: &str) -> &str {
     message.split(' ').nth(1).unwrap()
 }
 
 /// A response to a request, by whoever `contact` is.
-pub fn respond(request: &str, status: &str, tag: &str, more: &str) -> String {
+pub(crate) fn respond(request: &str, status: &str, tag: &str, more: &str) -> String {
     let mut out = format!("SIP/2.0 {status}\r\n");
     for name in ["Via", "Record-Route", "From", "To", "Call-ID", "CSeq"] {
         for value in headers(request, name) {
@@ -386,14 +386,14 @@ pub fn respond(request: &str, status: &str, tag: &str, more: &str) -> String {
 }
 
 /// The route set of a dialog, as its caller sees it, and its remote target.
-pub fn dialog(response: &str) -> (Vec<String>, String) {
+pub(crate) fn dialog(response: &str) -> (Vec<String>, String) {
     let routes = headers(response, "Record-Route").iter().rev().map(|r| (*r).to_owned()).collect();
     let contact = header(response, "Contact").trim_matches(['<', '>']).to_owned();
     (routes, contact)
 }
 
 /// A request within a dialog.
-pub fn within(
+pub(crate) fn within(
     method: &str,
     cseq: u32,
     response: &str,
