@@ -26,6 +26,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether it takes SIP by UDP. The servers of a Lync system do not.
+    pub(crate) fn hears_udp(self) -> bool {
+        !matches!(self, Self::Mediation | Self::FrontEnd)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",

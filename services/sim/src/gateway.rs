@@ -116,7 +116,7 @@ impl Placer for Shared {
         }
         let tasks = self.element.world.life.tasks.clone();
         tasks.spawn("gateway call", async move {
-            let result = self.from_pstn(&call, &conduct).await;
+            let result = self.call_in(&call, &conduct).await;
             // Whoever asked may have gone.
             let _unheard = conduct.result.send(result);
         });
@@ -140,7 +140,7 @@ struct Failed {
 
 impl Shared {
     /// A caller on the PSTN.
-    async fn from_pstn(&self, call: &Place, conduct: &Conduct) -> CallResult {
+    async fn call_in(&self, call: &Place, conduct: &Conduct) -> CallResult {
         let mut result = CallResult::default();
         let clock = self.ua.clock();
         let began = clock.monotonic();

@@ -165,18 +165,19 @@ impl Ua {
         }
     }
 
-    /// Sends what has become due, and has the timers looked at again.
-    fn flush(&self, mut core: MutexGuard<'_, Core>) {
-        let sends = core.transactions.take_sends();
-        drop(core);
-        for (target, bytes) in sends {
-            self.send(target, bytes);
-        }
+    /// After a command: sends what it brought about, and has what else came of it handled.
+    fn flush(&self, core: MutexGuard<'_, Core>) {
+        self.send(core);
         self.0.wake.notify_one();
     }
 
-    fn send(&self, target: Target, bytes: Bytes) {
-        self.0.sockets.send(target.transport, target.address, bytes);
+    /// Sends what has become due.
+    fn send(&self, mut core: MutexGuard<'_, Core>) {
+        let sends: Vec<(Target, Bytes)> = core.transactions.take_sends();
+        drop(core);
+        for (target, bytes) in sends {
+            self.0.sockets.send(target.transport, target.address, bytes);
+        }
     }
 
     async fn run(self, mut incoming: mpsc::Receiver<Incoming>) {
@@ -199,19 +200,21 @@ impl Ua {
                     }
                     Some(Incoming::Unreachable { peer }) => {
                         let mut core = self.core();
-                        core.transactions.unreachable(self.now(), peer);
+                        core.transactions.unreachable(peer);
                         self.handle(core);
                     }
                     None => return,
                 },
                 () = sleep => self.tick(),
-                () = self.0.wake.notified() => {}
+                () = self.0.wake.notified() => self.handle(self.core()),
             }
         }
     }
 
     fn receive(&self, peer: Target, bytes: Bytes) {
-        if self.0.element.behaviour() == Behaviour::Silent {
+        let element = &self.0.element;
+        let deaf = peer.transport == Transport::Udp && !element.plan.kind.hears_udp();
+        if deaf || element.behaviour() == Behaviour::Silent {
             return;
         }
         let mut core = self.core();
@@ -242,10 +245,11 @@ impl Ua {
                 Up::Ack { request } => self.acknowledged(&mut core, &request),
                 Up::Cancelled { server } => self.cancelled(&mut core, server),
                 Up::Response { client, response } => self.response(&mut core, client, &response),
-                Up::StrayAnswer { response, peer } => self.stray_answer(&mut core, &response, peer),
+                Up::StrayAnswer { response } => self.stray_answer(&mut core, &response),
                 Up::Failed { client, status } => self.failed(&mut core, client, status),
+                Up::Gone { client } => core.legs.forget(client),
             }
         }
-        self.flush(core);
+        self.send(core);
     }
 }

@@ -46,7 +46,7 @@ impl Dialog {
             side: Side::Taken,
             call_id: request.header("Call-ID").unwrap_or_default().to_owned(),
             local_tag,
-            remote_tag: request.from_tag(),
+            remote_tag: request.sender_tag(),
             local: request.header("To").unwrap_or_default().to_owned(),
             remote: wire::without_tag(request.header("From").unwrap_or_default()),
             local_cseq: 0,

@@ -110,8 +110,6 @@ pub(crate) struct Incoming {
     pub(crate) request: Message,
     /// Whom it came from; for TCP the far end of the connection.
     pub(crate) peer: SocketAddr,
-    /// How it came.
-    pub(crate) transport: Transport,
 }
 
 impl Incoming {

@@ -1,124 +1,81 @@
-//! Transactions (RFC 3261 section 17, RFC 6026): between messages on the wire and requests with their responses.
+//! Between the wire and the user agent: tandem-sip's transactions, fed with messages and moments.
+//!
+//! A client transaction is named by the branch of its request, a server transaction by a digest of branch, sent-by and
+//! method. What a CANCEL belongs to (RFC 3261 section 9) is known here, for it is hop by hop.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tandem_runtime::clock::Chance;
+use tandem_sip::message::Table;
+pub(super) use tandem_sip::transaction::{ClientId, ServerId};
+use tandem_sip::transaction::{
+    Event, Layer, Limits, Packet, Peer, Received, ServerKey, ServerState, Timers, Transport as Carrier,
+};
+use tandem_sip::write;
 
 use super::leg::Target;
 use super::message::Draft;
 use super::wire::{self, Message};
 use crate::net::Transport;
 
-const T1: Duration = Duration::from_millis(500);
-const T2: Duration = Duration::from_secs(4);
-const T4: Duration = Duration::from_secs(5);
-/// Timers B, F, H, L and M.
-const T1_64: Duration = Duration::from_secs(32);
-
-/// Names a client transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ClientId(u64);
-
-/// Names a server transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ServerId(u64);
+/// Transactions of one element at once: some hundred calls a second, each remembered for half a minute.
+const TRANSACTIONS_MAX: usize = 20_000;
+/// What every branch begins with (RFC 3261 section 8.1.1.7).
+const MAGIC_COOKIE: &str = "z9hG4bK";
 
 /// What is passed up to the user agent.
 pub(super) enum Up {
-    Request {
-        server: ServerId,
-        request: Message,
-        peer: Target,
-    },
+    /// A request that is new.
+    Request { server: ServerId, request: Message, peer: Target },
     /// ACK of a 2xx.
-    Ack {
-        request: Message,
-    },
-    /// CANCEL of an INVITE that has no final response yet; it has been answered.
-    Cancelled {
-        server: ServerId,
-    },
-    Response {
-        client: ClientId,
-        response: Message,
-    },
-    /// A 2xx of no transaction.
-    StrayAnswer {
-        response: Message,
-        peer: Target,
-    },
+    Ack { request: Message },
+    /// CANCEL of an INVITE that has no final response yet; the CANCEL has been answered.
+    Cancelled { server: ServerId },
+    /// A response to a request of ours; of an INVITE every 2xx.
+    Response { client: ClientId, response: Message },
+    /// A 2xx of an INVITE whose transaction is gone.
+    StrayAnswer { response: Message },
     /// Nothing came (408), or it could not be sent (503).
-    Failed {
-        client: ClientId,
-        status: u16,
-    },
+    Failed { client: ClientId, status: u16 },
+    /// Nothing more comes of a request of ours.
+    Gone { client: ClientId },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Client: sent, nothing came. Server: passed up, nothing answered.
-    Trying,
-    /// A provisional response came or went.
-    Proceeding,
-    /// A final response that is no 2xx of an INVITE, or any of another request.
-    Completed,
-    /// 2xx of an INVITE (RFC 6026).
-    Accepted,
-}
-
-struct Client {
-    id: ClientId,
-    invite: bool,
+/// A request of ours.
+struct Asked {
     target: Target,
     bytes: Bytes,
-    request: Message,
-    branch: String,
-    phase: Phase,
-    again: Option<(Duration, Duration)>,
-    until: Duration,
-    /// CANCEL is to follow the first provisional response (9.1).
+    /// CANCEL is to follow the first provisional response (section 9.1).
     cancel: bool,
+    /// The transaction of the CANCEL that was sent.
+    cancelled_by: Option<ClientId>,
 }
-
-struct Server {
-    id: ServerId,
-    invite: bool,
-    peer: Target,
-    phase: Phase,
-    last: Option<Bytes>,
-    again: Option<(Duration, Duration)>,
-    until: Option<Duration>,
-    tag: String,
-}
-
-type Key = (String, String, bool);
 
 /// See the module.
 pub(super) struct Transactions {
     local: SocketAddr,
     chance: Chance,
-    next: u64,
-    clients: HashMap<(String, String), Client>,
-    client_keys: HashMap<ClientId, (String, String)>,
-    servers: HashMap<Key, Server>,
-    server_keys: HashMap<ServerId, Key>,
+    /// Begins our branches, so that what others make up names no transaction of ours.
+    secret: u64,
+    layer: Layer,
+    asked: HashMap<ClientId, Asked>,
     sends: Vec<(Target, Bytes)>,
     ups: VecDeque<Up>,
 }
 
 impl Transactions {
     pub(super) fn new(local: SocketAddr, chance: Chance) -> Self {
+        let limits = Limits { transactions_max: TRANSACTIONS_MAX };
         Self {
             local,
+            secret: chance.u64(),
             chance,
-            next: 0,
-            clients: HashMap::new(),
-            client_keys: HashMap::new(),
-            servers: HashMap::new(),
-            server_keys: HashMap::new(),
+            layer: Layer::new(Timers::default(), limits),
+            asked: HashMap::new(),
             sends: Vec::new(),
             ups: VecDeque::new(),
         }
@@ -132,6 +89,16 @@ impl Transactions {
         self.ups.pop_front()
     }
 
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.layer.next_deadline()
+    }
+
+    /// Retransmissions and ends that are due.
+    pub(super) fn tick(&mut self, now: Duration) {
+        self.layer.on_time(now);
+        self.take_events();
+    }
+
     /// What is of no transaction: an ACK or a 2xx sent again.
     pub(super) fn send(&mut self, target: Target, bytes: Bytes) {
         self.sends.push((target, bytes));
@@ -141,8 +108,8 @@ impl Transactions {
         format!("SIP/2.0/{transport} {};branch={branch};rport", self.local)
     }
 
-    fn branch(&self) -> String {
-        format!("z9hG4bK{:016x}", self.chance.u64())
+    fn branch(&self, id: ClientId) -> String {
+        format!("{MAGIC_COOKIE}{:016x}{:x}", self.secret, id.0)
     }
 
     /// Sends a request.
@@ -153,49 +120,31 @@ impl Transactions {
         target: Target,
         mut draft: Draft,
     ) -> ClientId {
-        let branch = self.branch();
-        draft.via(&self.via(target.transport, &branch));
-        self.begin(now, method, target, branch, draft.finish())
-    }
-
-    fn begin(
-        &mut self,
-        now: Duration,
-        method: &str,
-        target: Target,
-        branch: String,
-        bytes: Bytes,
-    ) -> ClientId {
-        self.next += 1;
-        let id = ClientId(self.next);
-        let Some(request) = wire::read(&bytes) else {
-            // What was dialled makes no URI: nothing can be sent.
+        let id = self.layer.reserve();
+        draft.via(&self.via(target.transport, &self.branch(id)));
+        let bytes = draft.finish();
+        if wire::read(&bytes).is_none() {
+            // What was dialled makes no URI.
             self.ups.push_back(Up::Failed { client: id, status: 503 });
             return id;
-        };
-        self.sends.push((target, bytes.clone()));
-        let again = (target.transport == Transport::Udp).then_some((now + T1, T1));
-        let key = (branch.clone(), method.to_owned());
-        self.client_keys.insert(id, key.clone());
-        let client = Client {
-            id,
-            invite: method == "INVITE",
-            target,
-            bytes,
-            request,
-            branch,
-            phase: Phase::Trying,
-            again,
-            until: now + T1_64,
-            cancel: false,
-        };
-        self.clients.insert(key, client);
+        }
+        self.begin(now, id, method == "INVITE", target, bytes);
         id
     }
 
-    /// The ACK of a 2xx: a request of its own that has no response (13.2.2.4). As sent, to be sent again.
+    fn begin(&mut self, now: Duration, id: ClientId, invite: bool, target: Target, bytes: Bytes) {
+        let packet: Packet = bytes.as_ref().into();
+        if self.layer.request(id, invite, peer_of(target), packet, now).is_err() {
+            self.ups.push_back(Up::Failed { client: id, status: 503 });
+            return;
+        }
+        self.asked.insert(id, Asked { target, bytes, cancel: false, cancelled_by: None });
+        self.take_events();
+    }
+
+    /// The ACK of a 2xx: a request of its own that has no response (section 13.2.2.4). As sent, to be sent again.
     pub(super) fn send_ack(&mut self, target: Target, mut draft: Draft) -> Bytes {
-        let branch = self.branch();
+        let branch = format!("{MAGIC_COOKIE}{:016x}", self.chance.u64());
         draft.via(&self.via(target.transport, &branch));
         let bytes = draft.finish();
         self.sends.push((target, bytes.clone()));
@@ -204,257 +153,171 @@ impl Transactions {
 
     /// Cancels an INVITE, as soon as a provisional response allows it.
     pub(super) fn cancel(&mut self, now: Duration, client: ClientId) {
-        let Some(client) = self.client_keys.get(&client).and_then(|key| self.clients.get_mut(key)) else {
-            return;
-        };
-        match client.phase {
-            Phase::Trying => client.cancel = true,
-            Phase::Proceeding => {
-                let (target, branch, bytes) = (client.target, client.branch.clone(), cancel_of(client));
-                // 9.1: an INVITE whose CANCEL was sent and that gets no final response is over.
-                client.until = now + T1_64;
-                self.begin(now, "CANCEL", target, branch, bytes);
+        use tandem_sip::transaction::ClientState;
+        let state = self.layer.client(client);
+        let Some(asked) = self.asked.get_mut(&client) else { return };
+        match state {
+            Some(ClientState::Calling) => asked.cancel = true,
+            Some(ClientState::Proceeding) if asked.cancelled_by.is_none() => {
+                let id = self.layer.reserve();
+                asked.cancelled_by = Some(id);
+                let target = asked.target;
+                if let Some(bytes) = cancel_of(&asked.bytes) {
+                    self.begin(now, id, false, target, bytes);
+                }
+                // Section 9.1: a peer that then says nothing is waited for no longer than 64 x T1.
+                self.layer.end_within(client, now);
             }
-            Phase::Completed | Phase::Accepted => {}
+            _ => {}
         }
     }
 
     /// Answers a request.
     pub(super) fn respond(&mut self, now: Duration, server: ServerId, status: u16, bytes: Bytes) {
-        let Some(server) = self.server_keys.get(&server).and_then(|key| self.servers.get_mut(key)) else {
-            return;
-        };
-        if matches!(server.phase, Phase::Completed | Phase::Accepted) {
-            return;
-        }
-        self.sends.push((server.peer, bytes.clone()));
-        server.last = Some(bytes);
-        if status < 200 {
-            server.phase = Phase::Proceeding;
-            return;
-        }
-        let udp = server.peer.transport == Transport::Udp;
-        if server.invite && status < 300 {
-            (server.phase, server.last) = (Phase::Accepted, None);
-            server.until = Some(now + T1_64);
-        } else {
-            server.phase = Phase::Completed;
-            server.again = (server.invite && udp).then_some((now + T1, T1));
-            server.until = Some(now + T1_64);
-        }
+        self.layer.respond(server, status, bytes.as_ref().into(), now);
+        self.take_events();
     }
 
     /// A message came.
     pub(super) fn receive(&mut self, now: Duration, peer: Target, bytes: &Bytes) {
-        let Some(message) = wire::read(bytes) else {
-            tracing::debug!(peer = %peer.address, "not a SIP message");
-            return;
-        };
-        if message.is_request() {
-            self.receive_request(now, peer, message);
-        } else {
-            self.receive_response(now, peer, message);
+        match wire::read(bytes) {
+            Some(message) if message.is_request() => self.receive_request(now, peer, message),
+            Some(message) => self.receive_response(now, message, bytes),
+            None => tracing::debug!(peer = %peer.address, "not a SIP message"),
         }
+        self.take_events();
     }
 
     fn receive_request(&mut self, now: Duration, peer: Target, request: Message) {
         let Some((branch, sent_by)) = request.branch() else { return };
-        let of_invite = matches!(request.method(), "INVITE" | "ACK" | "CANCEL");
-        let key = (branch, sent_by, of_invite && request.method() != "CANCEL");
-        if request.method() == "ACK" {
-            match self.servers.get_mut(&key) {
-                Some(server) if server.phase == Phase::Completed => {
-                    server.again = None;
-                    server.until = Some(now + T4);
-                }
-                _ => self.ups.push_back(Up::Ack { request }),
+        let key = |method: &str| self.key(&branch, &sent_by, method);
+        let own = key(if request.method() == "ACK" { "INVITE" } else { request.method() });
+        let of_invite = key("INVITE");
+        match self.layer.on_request(own, request.method().as_bytes(), peer_of(peer), now) {
+            Ok(Received::New(server)) if request.method() == "CANCEL" => {
+                self.receive_cancel(now, server, of_invite, &request);
             }
-            return;
+            Ok(Received::New(server)) => self.ups.push_back(Up::Request { server, request, peer }),
+            Ok(Received::Ack) => self.ups.push_back(Up::Ack { request }),
+            Ok(Received::Absorbed) => {}
+            Err(full) => tracing::warn!(element = %self.local, %full, "request dropped"),
         }
-        if let Some(server) = self.servers.get(&key) {
-            if let Some(last) = &server.last {
-                self.sends.push((server.peer, last.clone()));
-            }
-            return;
-        }
-        self.next += 1;
-        let id = ServerId(self.next);
-        let tag = format!("{:016x}", self.chance.u64());
-        let invite = request.method() == "INVITE";
-        let server = Server {
-            id,
-            invite,
-            peer,
-            phase: Phase::Trying,
-            last: None,
-            again: None,
-            // What the element never answers is forgotten; an INVITE may ring long.
-            until: Some(now + if invite { Duration::from_secs(600) } else { T1_64 }),
-            tag,
-        };
-        self.server_keys.insert(id, key.clone());
-        if request.method() == "CANCEL" {
-            let of = self.servers.get(&(key.0.clone(), key.1.clone(), true));
-            let found = of.map(|server| (server.id, server.phase, server.tag.clone()));
-            self.servers.insert(key, server);
-            let (status, reason) = if found.is_some() { (200, "OK") } else { (481, "No Such Call") };
-            let tag = found.as_ref().map(|(_, _, tag)| tag.clone()).unwrap_or_default();
-            let bytes = Draft::response(&request, status, reason, &tag).finish();
-            self.respond(now, id, status, bytes);
-            if let Some((invite, Phase::Trying | Phase::Proceeding, _)) = found {
-                self.ups.push_back(Up::Cancelled { server: invite });
-            }
-            return;
-        }
-        self.servers.insert(key, server);
-        self.ups.push_back(Up::Request { server: id, request, peer });
     }
 
-    fn receive_response(&mut self, now: Duration, peer: Target, response: Message) {
-        let Some((branch, _)) = response.branch() else { return };
-        let key = (branch, response.method().to_owned());
-        let status = response.status();
-        let Some(client) = self.clients.get_mut(&key) else {
-            if (200..300).contains(&status) && response.method() == "INVITE" {
-                self.ups.push_back(Up::StrayAnswer { response, peer });
-            }
+    fn receive_cancel(&mut self, now: Duration, cancel: ServerId, key: ServerKey, request: &Message) {
+        let invite = self.layer.find(key);
+        let (status, reason) =
+            if invite.is_some() { (200, "OK") } else { (481, "Call/Transaction Does Not Exist") };
+        let tag = format!("{:016x}", self.chance.u64());
+        let bytes = Draft::response(request, status, reason, &tag).finish();
+        self.layer.respond(cancel, status, bytes.as_ref().into(), now);
+        if let Some(server) = invite
+            && self.layer.server(server) == Some(ServerState::Proceeding)
+        {
+            self.ups.push_back(Up::Cancelled { server });
+        }
+    }
+
+    fn receive_response(&mut self, now: Duration, response: Message, bytes: &Bytes) {
+        let Some(invite_or_own) = response.branch().and_then(|(branch, _)| self.client_of(&branch)) else {
             return;
         };
-        let id = client.id;
-        if status < 200 {
-            if !matches!(client.phase, Phase::Trying | Phase::Proceeding) {
-                return;
+        let named = if response.method() == "CANCEL" {
+            self.asked.get(&invite_or_own).and_then(|asked| asked.cancelled_by)
+        } else {
+            Some(invite_or_own)
+        };
+        let Some(client) = named else { return };
+        let status = response.status();
+        let request = self.asked.get(&client).map(|asked| asked.bytes.clone());
+        let ack = || request.and_then(|request| ack_of(&request, bytes)).unwrap_or_default();
+        let heard = self.layer.on_response(client, status, now, || ack().as_ref().into());
+        if heard {
+            if status < 200 && self.asked.get(&client).is_some_and(|asked| asked.cancel) {
+                self.cancel(now, client);
             }
-            client.phase = Phase::Proceeding;
-            if client.invite {
-                // No timer is left but that of who asked; 17.1.1.2.
-                (client.again, client.until) = (None, now + Duration::from_secs(600));
-            } else {
-                client.again = client.again.map(|_| (now + T2, T2));
-            }
-            if client.cancel {
-                client.cancel = false;
-                self.cancel(now, id);
-            }
-            self.ups.push_back(Up::Response { client: id, response });
-            return;
+            self.ups.push_back(Up::Response { client, response });
+        } else if (200..300).contains(&status)
+            && response.method() == "INVITE"
+            && self.layer.client(client).is_none()
+        {
+            self.ups.push_back(Up::StrayAnswer { response });
         }
-        let first = matches!(client.phase, Phase::Trying | Phase::Proceeding);
-        client.again = None;
-        if client.invite && status >= 300 {
-            let ack = ack_of(client, &response);
-            self.sends.push((client.target, ack));
-            client.phase = Phase::Completed;
-            client.until = now + T1_64;
-            if first {
-                self.ups.push_back(Up::Response { client: id, response });
-            }
-            return;
-        }
-        if client.invite {
-            if client.phase != Phase::Completed {
-                client.phase = Phase::Accepted;
-                if first {
-                    client.until = now + T1_64;
-                    self.ups.push_back(Up::Response { client: id, response });
-                } else {
-                    self.ups.push_back(Up::StrayAnswer { response, peer });
-                }
-            }
-            return;
-        }
-        client.phase = Phase::Completed;
-        client.until = now + T4;
-        if first {
-            self.ups.push_back(Up::Response { client: id, response });
-        }
+    }
+
+    /// The transaction that a branch of ours names.
+    fn client_of(&self, branch: &str) -> Option<ClientId> {
+        let rest = branch.strip_prefix(MAGIC_COOKIE)?.strip_prefix(&format!("{:016x}", self.secret))?;
+        u64::from_str_radix(rest, 16).ok().map(ClientId)
+    }
+
+    /// By what a request finds its transaction (section 17.2.3).
+    fn key(&self, branch: &str, sent_by: &str, method: &str) -> ServerKey {
+        let half = |salt: u64| {
+            let mut hasher = DefaultHasher::new();
+            (self.secret, salt, branch, sent_by.to_ascii_lowercase(), method).hash(&mut hasher);
+            u128::from(hasher.finish())
+        };
+        ServerKey(half(1) << 64 | half(2))
     }
 
     /// No connection to `peer` could be made.
-    pub(super) fn unreachable(&mut self, _now: Duration, peer: SocketAddr) {
-        let lost = |client: &&Client| client.target.address == peer && client.phase == Phase::Trying;
-        let keys: Vec<_> = self
-            .clients
-            .values()
-            .filter(lost)
-            .map(|c| (c.branch.clone(), c.request.method().to_owned()))
-            .collect();
-        for key in keys {
-            if let Some(client) = self.clients.remove(&key) {
-                self.client_keys.remove(&client.id);
-                self.ups.push_back(Up::Failed { client: client.id, status: 503 });
+    pub(super) fn unreachable(&mut self, peer: SocketAddr) {
+        let lost: Vec<_> =
+            self.asked.iter().filter(|(_, asked)| asked.target.address == peer).map(|(id, _)| *id).collect();
+        for client in lost {
+            if self.layer.on_transport_error(client) {
+                self.ups.push_back(Up::Failed { client, status: 503 });
             }
         }
+        self.take_events();
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Duration> {
-        let clients = self.clients.values().flat_map(|c| [c.again.map(|(at, _)| at), Some(c.until)]);
-        let servers = self.servers.values().flat_map(|s| [s.again.map(|(at, _)| at), s.until]);
-        clients.chain(servers).flatten().min()
-    }
-
-    /// Retransmissions and ends that are due.
-    pub(super) fn tick(&mut self, now: Duration) {
-        let mut over = Vec::new();
-        for (key, client) in &mut self.clients {
-            if now >= client.until {
-                over.push(key.clone());
-            } else if let Some((at, interval)) = client.again.filter(|(at, _)| *at <= now) {
-                self.sends.push((client.target, client.bytes.clone()));
-                let next = if client.invite { interval * 2 } else { (interval * 2).min(T2) };
-                client.again = Some((at + next, next));
-            }
-        }
-        for key in over {
-            let Some(client) = self.clients.remove(&key) else { continue };
-            self.client_keys.remove(&client.id);
-            if matches!(client.phase, Phase::Trying | Phase::Proceeding) {
-                self.ups.push_back(Up::Failed { client: client.id, status: 408 });
-            }
-        }
-        let mut over = Vec::new();
-        for (key, server) in &mut self.servers {
-            if server.until.is_some_and(|until| now >= until) {
-                over.push(key.clone());
-            } else if let (Some((at, interval)), Some(last)) =
-                (server.again.filter(|(at, _)| *at <= now), &server.last)
-            {
-                self.sends.push((server.peer, last.clone()));
-                let next = (interval * 2).min(T2);
-                server.again = Some((at + next, next));
-            }
-        }
-        for key in over {
-            if let Some(server) = self.servers.remove(&key) {
-                self.server_keys.remove(&server.id);
+    fn take_events(&mut self) {
+        for event in self.layer.drain() {
+            match event {
+                Event::Send(peer, packet) => {
+                    let transport = match peer.transport {
+                        Carrier::Udp => Transport::Udp,
+                        Carrier::Tcp | Carrier::Tls => Transport::Tcp,
+                    };
+                    let target = Target { transport, address: peer.address };
+                    self.sends.push((target, Bytes::copy_from_slice(&packet)));
+                }
+                Event::TimedOut(client) => self.ups.push_back(Up::Failed { client, status: 408 }),
+                Event::ClientEnded(client) => {
+                    self.asked.remove(&client);
+                    self.ups.push_back(Up::Gone { client });
+                }
+                Event::NeverAcknowledged(_) | Event::ServerEnded(_) => {}
             }
         }
     }
 }
 
-/// 17.1.1.3: the ACK of a failure goes the way of its INVITE, with its branch.
-fn ack_of(client: &Client, response: &Message) -> Bytes {
-    follower(client, "ACK", response.header("To").unwrap_or_default())
+fn peer_of(target: Target) -> Peer {
+    let transport = match target.transport {
+        Transport::Udp => Carrier::Udp,
+        Transport::Tcp => Carrier::Tcp,
+    };
+    Peer { address: target.address, transport, listener: 0, connection: 0 }
 }
 
-/// 9.1.
-fn cancel_of(client: &Client) -> Bytes {
-    follower(client, "CANCEL", client.request.header("To").unwrap_or_default())
+/// The CANCEL of an INVITE (section 9.1).
+fn cancel_of(invite: &Bytes) -> Option<Bytes> {
+    let mut table = Table::new();
+    let invite = table.parse_datagram(invite).ok()?;
+    let mut out = Vec::new();
+    write::cancel(&invite, &mut out).ok()?;
+    Some(Bytes::from(out))
 }
 
-fn follower(client: &Client, method: &str, to: &str) -> Bytes {
-    let request = &client.request;
-    let mut draft = Draft::request(method, request.uri());
-    if let Some(via) = request.header("Via") {
-        draft.via(via);
-    }
-    for route in request.all("Route") {
-        draft.header("Route", route);
-    }
-    draft.header("From", request.header("From").unwrap_or_default());
-    draft.header("To", to);
-    draft.header("Call-ID", request.header("Call-ID").unwrap_or_default());
-    let number = request.cseq().map_or(1, |(number, _)| number);
-    draft.header("CSeq", &format!("{number} {method}"));
-    draft.finish()
+/// The ACK of a failure goes the way of its INVITE (section 17.1.1.3).
+fn ack_of(invite: &Bytes, response: &Bytes) -> Option<Bytes> {
+    let (mut table, mut other) = (Table::new(), Table::new());
+    let invite = table.parse_datagram(invite).ok()?;
+    let response = other.parse_datagram(response).ok()?;
+    let mut out = Vec::new();
+    write::ack(&invite, &response, &mut out).ok()?;
+    Some(Bytes::from(out))
 }

@@ -91,21 +91,21 @@ impl Message {
         values.map(|value| String::from_utf8_lossy(value).into_owned()).collect()
     }
 
-    fn address(&self, name: &str) -> Option<Addr<'_>> {
+    fn address_in(&self, name: &str) -> Option<Addr<'_>> {
         Addr::parse(self.header(name)?.as_bytes()).ok()
     }
 
-    pub(crate) fn from_tag(&self) -> Option<String> {
-        self.address("From")?.tag().map(str::to_owned)
+    pub(crate) fn sender_tag(&self) -> Option<String> {
+        self.address_in("From")?.tag().map(str::to_owned)
     }
 
     pub(crate) fn to_tag(&self) -> Option<String> {
-        self.address("To")?.tag().map(str::to_owned)
+        self.address_in("To")?.tag().map(str::to_owned)
     }
 
     /// The user part of To: whom a REGISTER is for.
     pub(crate) fn to_user(&self) -> Option<String> {
-        Some(self.address("To")?.uri().ok()?.user_text()?.into_owned())
+        Some(self.address_in("To")?.uri().ok()?.user_text()?.into_owned())
     }
 
     /// Number and method.
@@ -141,7 +141,7 @@ impl Message {
 
     /// Seconds that a REGISTER asks for: of its Contact, else of Expires; `Contact: *` is no contact.
     pub(crate) fn expires(&self) -> Option<u32> {
-        let of_contact = || self.address("Contact")?.expires();
+        let of_contact = || self.address_in("Contact")?.expires();
         let of_header = || message::number(self.header("Expires")?.as_bytes()).ok();
         of_contact().or_else(of_header)
     }
@@ -179,7 +179,7 @@ impl Message {
 
     /// The name in From.
     pub(crate) fn display(&self) -> Option<String> {
-        Some(String::from_utf8_lossy(&self.address("From")?.display_name()).into_owned())
+        Some(String::from_utf8_lossy(&self.address_in("From")?.display_name()).into_owned())
     }
 }
 
@@ -221,7 +221,7 @@ mod tests {
         let message = request("m: <sip:a@127.0.0.9:5070;transport=tcp>\r\nX-Private: 1\r\n");
         assert_eq!(message.request_user().unwrap(), "+14255550101;ext=7");
         assert_eq!(message.request_parameter("ext").unwrap(), "7");
-        assert_eq!((message.from_tag().as_deref(), message.to_tag()), (Some("1"), None));
+        assert_eq!((message.sender_tag().as_deref(), message.to_tag()), (Some("1"), None));
         assert_eq!(message.cseq(), Some((7, "INVITE".to_owned())));
         assert_eq!(message.branch(), Some(("z9hG4bKa".to_owned(), "127.0.0.9:5070".to_owned())));
         assert_eq!(message.contact().unwrap(), "sip:a@127.0.0.9:5070;transport=tcp");

@@ -18,22 +18,22 @@ use tandem_sim::{CallResult, Place, Simulator, World, settings};
 /// own: 127, this process, this test, the element.
 static TESTS: AtomicU8 = AtomicU8::new(1);
 
-pub struct Net(String);
+pub(crate) struct Net(String);
 
 impl Net {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let process = 16 + std::process::id() % 200;
         Self(format!("127.{process}.{}", TESTS.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// `NET.10` in a text becomes the address of this test.
-    pub fn put(&self, text: &str) -> String {
+    pub(crate) fn put(&self, text: &str) -> String {
         text.replace("NET", &self.0)
     }
 }
 
 /// A gateway that knows a proxy (`PX`, played by nobody), CIC and Mediation. ROUTE is the order in which it tries them.
-pub const GATEWAY: &str = r#"
+pub(crate) const GATEWAY: &str = r#"
 address: NET.10:5060
 packet_interval_ms: 2
 ip_groups:
@@ -46,7 +46,7 @@ alternative_routing: { no_response_ms: 300, only_100_ms: 400, causes: [503] }
 "#;
 
 /// ann and bob have CIC phones, pat has a Lync phone that is a station; pat's DID is not her Line URI.
-pub const CIC: &str = r#"
+pub(crate) const CIC: &str = r#"
 address: NET.20:5060
 packet_interval_ms: 2
 greeting_ms: 100
@@ -84,7 +84,7 @@ media_servers:
 "#;
 
 /// lee is a Lync user; pat's endpoint is a CIC station; rcc has Enterprise Voice off, her Line URI is a CIC number.
-pub const LYNC: &str = r#"
+pub(crate) const LYNC: &str = r#"
 packet_interval_ms: 2
 mediation: { address: "NET.30:5068" }
 front_end: { address: "NET.31:5061" }
@@ -106,22 +106,36 @@ endpoints:
   - { name: pat-desk, address: "NET.53:5060", answer: never }
 "#;
 
-pub struct Tenant {
-    pub net: Net,
-    pub world: World,
-    pub gateway: Simulator,
-    pub cic: Simulator,
-    pub lync: Simulator,
+pub(crate) struct Tenant {
+    pub(crate) net: Net,
+    pub(crate) world: World,
+    pub(crate) gateway: Simulator,
+    pub(crate) cic: Simulator,
+    pub(crate) lync: Simulator,
     /// SIP messages that were sent: from, to, text.
-    pub wire: Arc<Mutex<Vec<(String, String, String)>>>,
+    pub(crate) wire: Arc<Mutex<Vec<(String, String, String)>>>,
 }
 
 /// What a test changes in the configurations: (from, to), applied to each.
-pub type Changes<'a> = &'a [(&'a str, &'a str)];
+pub(crate) type Changes<'a> = &'a [(&'a str, &'a str)];
 
 impl Tenant {
     /// A tenant whose gateway tries `route`.
-    pub fn new(route: &str, changes: Changes<'_>) -> Self {
+    pub(crate) fn new(route: &str, changes: Changes<'_>) -> Self {
+        let net = Net::new();
+        let text = |template: &str| {
+            let mut text = template.replace("ROUTE", route);
+            for (from, to) in changes {
+                text = text.replace(from, to);
+            }
+            net.put(&text)
+        };
+        let texts = [GATEWAY, CIC, LYNC].map(text);
+        Self::of_texts(net, &texts)
+    }
+
+    /// A tenant of three configurations: gateway, CIC, Lync.
+    pub(crate) fn of_texts(net: Net, [gateway, cic, lync]: &[String; 3]) -> Self {
         let wire: Arc<Mutex<Vec<(String, String, String)>>> = Arc::default();
         let seen = Arc::clone(&wire);
         let observer = move |packet: &Packet<'_>| {
@@ -132,22 +146,14 @@ impl Tenant {
         };
         let world =
             World::new(Clock::machine(), Chance::machine(), Life::new()).observed_by(Arc::new(observer));
-        let net = Net::new();
-        let text = |template: &str| {
-            let mut text = template.replace("ROUTE", route);
-            for (from, to) in changes {
-                text = text.replace(from, to);
-            }
-            net.put(&text)
-        };
-        let cic = Cic::start(settings::parse("cic.yaml", &text(CIC)).unwrap(), &world).unwrap();
-        let lync = Lync::start(settings::parse("lync.yaml", &text(LYNC)).unwrap(), &world).unwrap();
-        let gateway = Gateway::start(settings::parse("gw.yaml", &text(GATEWAY)).unwrap(), &world).unwrap();
+        let cic = Cic::start(settings::parse("cic.yaml", cic).unwrap(), &world).unwrap();
+        let lync = Lync::start(settings::parse("lync.yaml", lync).unwrap(), &world).unwrap();
+        let gateway = Gateway::start(settings::parse("gw.yaml", gateway).unwrap(), &world).unwrap();
         Self { net, world, gateway, cic, lync, wire }
     }
 
     /// A call from the PSTN, held for 150 ms.
-    pub fn call(caller: &str, called: &str) -> Place {
+    pub(crate) fn call(caller: &str, called: &str) -> Place {
         Place {
             caller: caller.to_owned(),
             hold: Some(Duration::from_millis(150)),
@@ -155,12 +161,12 @@ impl Tenant {
         }
     }
 
-    pub async fn from_pstn(&self, caller: &str, called: &str) -> CallResult {
+    pub(crate) async fn pstn_call(&self, caller: &str, called: &str) -> CallResult {
         self.gateway.place_call(Self::call(caller, called)).unwrap().result().await
     }
 
     /// All legs of a caller, in the order in which they began, when every one of them has ended.
-    pub async fn legs(&self, caller: &str) -> Vec<SeenCall> {
+    pub(crate) async fn legs(&self, caller: &str) -> Vec<SeenCall> {
         let mut legs = Vec::new();
         self.until("all legs ended", || {
             legs = self.legs_now(caller);
@@ -170,7 +176,7 @@ impl Tenant {
         legs
     }
 
-    pub fn legs_now(&self, caller: &str) -> Vec<SeenCall> {
+    pub(crate) fn legs_now(&self, caller: &str) -> Vec<SeenCall> {
         let of = |simulator: &Simulator| simulator.status(caller).calls;
         let mut legs: Vec<_> = [&self.gateway, &self.cic, &self.lync].into_iter().flat_map(of).collect();
         legs.sort_by_key(|leg| leg.at_us);
@@ -178,12 +184,12 @@ impl Tenant {
     }
 
     /// The elements that a call passed, as a ladder's columns: `GW > CIC > ann-phone`.
-    pub async fn hops(&self, caller: &str) -> String {
+    pub(crate) async fn hops(&self, caller: &str) -> String {
         hops(&self.legs(caller).await)
     }
 
     /// Waits until `done`, ten seconds at most.
-    pub async fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
+    pub(crate) async fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
         let deadline = self.world.clock.monotonic() + Duration::from_secs(10);
         while !done() {
             assert!(self.world.clock.monotonic() < deadline, "never came: {what}");
@@ -192,14 +198,14 @@ impl Tenant {
     }
 
     /// The record of one leg that an element took.
-    pub async fn taken(&self, caller: &str, element: &str) -> SeenCall {
+    pub(crate) async fn taken(&self, caller: &str, element: &str) -> SeenCall {
         let legs = self.legs(caller).await;
         let found = legs.iter().find(|leg| leg.element == element && !leg.outgoing);
         found.unwrap_or_else(|| panic!("no leg at {element} in {}", hops(&legs))).clone()
     }
 
     /// Tells an element of any of the three how to behave.
-    pub fn behave(&self, element: &str, behaviour: &str) {
+    pub(crate) fn behave(&self, element: &str, behaviour: &str) {
         let command = behaviour.parse().unwrap();
         let simulators = [&self.gateway, &self.cic, &self.lync];
         let told = simulators.iter().any(|simulator| simulator.set_behaviour(element, &command).is_ok());
@@ -214,7 +220,7 @@ impl Drop for Tenant {
 }
 
 /// The elements in the order in which legs reached them: a leg that nobody took ends where it was sent.
-pub fn hops(legs: &[SeenCall]) -> String {
+pub(crate) fn hops(legs: &[SeenCall]) -> String {
     let Some(first) = legs.iter().find(|leg| leg.outgoing) else { return String::new() };
     let mut names = vec![first.element.clone()];
     names.extend(legs.iter().filter(|leg| !leg.outgoing).map(|leg| leg.element.clone()));
@@ -222,7 +228,7 @@ pub fn hops(legs: &[SeenCall]) -> String {
 }
 
 /// The flows of a leg as (element, peer's address without port, sent, received).
-pub fn flows(leg: &SeenCall) -> Vec<(String, String, u64, u64)> {
+pub(crate) fn flows(leg: &SeenCall) -> Vec<(String, String, u64, u64)> {
     let ip = |flow: &MediaFlow| flow.peer.rsplit_once(':').map(|(ip, _)| ip.to_owned()).unwrap_or_default();
     leg.media.iter().map(|flow| (flow.element.clone(), ip(flow), flow.sent, flow.received)).collect()
 }

@@ -115,7 +115,9 @@ impl Ua {
             State::Calling { client, given_up } => {
                 *given_up = true;
                 let client = *client;
+                // For its owner it is over, though the peer may be silent about it for long.
                 leg.seen.failed(487, "Cancelled");
+                leg.seen.end();
                 core.transactions.cancel(self.now(), client);
                 self.flush(core);
             }

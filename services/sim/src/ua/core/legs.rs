@@ -73,6 +73,7 @@ pub(super) struct Legs {
     next: u64,
     legs: HashMap<LegId, LegState>,
     by_dialog: HashMap<(String, String), LegId>,
+    /// What each client transaction is for, until it is gone.
     pub(super) clients: HashMap<ClientId, Use>,
     pub(super) ringing: HashMap<ServerId, LegId>,
 }
@@ -102,7 +103,7 @@ impl Legs {
     /// Whether this INVITE already rings here by another way (RFC 3261 section 8.2.2.2).
     pub(super) fn is_merged(&self, request: &Message) -> bool {
         let call_id = request.header("Call-ID").unwrap_or_default();
-        let tag = request.from_tag();
+        let tag = request.sender_tag();
         let number = request.cseq().map_or(0, |(number, _)| number);
         self.ringing.values().filter_map(|id| self.legs.get(id)).any(|leg| {
             leg.dialog.call_id == call_id && leg.dialog.remote_tag == tag && leg.dialog.remote_cseq == number
@@ -118,6 +119,11 @@ impl Legs {
         }
         leg.seen.end();
         Some(leg)
+    }
+
+    /// A client transaction is gone.
+    pub(super) fn forget(&mut self, client: ClientId) {
+        self.clients.remove(&client);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Duration> {

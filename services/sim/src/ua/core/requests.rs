@@ -42,10 +42,10 @@ impl Ua {
                     ua: self.clone(),
                     server,
                 });
-                if let Err(error) = self.0.arrivals.try_send(arrival) {
-                    if let Arrival::Registration(registration) = error.into_inner() {
-                        self.reply(core, server, &registration.request, 503, "Busy");
-                    }
+                if let Err(error) = self.0.arrivals.try_send(arrival)
+                    && let Arrival::Registration(registration) = error.into_inner()
+                {
+                    self.reply(core, server, &registration.request, 503, "Busy");
                 }
             }
             _ => self.reply(core, server, &request, 405, "Method Not Allowed"),
@@ -78,7 +78,7 @@ impl Ua {
         core.legs.ringing.insert(server, id);
         if let (Ok(place), true) = (place, behaviour != Behaviour::Only100) {
             let leg = Leg { ua: self.clone(), id, call_id, events: rx, seen };
-            let incoming = Incoming { leg, request, peer: peer.address, transport: peer.transport };
+            let incoming = Incoming { leg, request, peer: peer.address };
             place.send(Arrival::Call(incoming));
         }
     }

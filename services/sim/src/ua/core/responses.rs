@@ -2,7 +2,7 @@
 
 use super::legs::{LegState, State, Use};
 use super::{Core, Ua};
-use crate::ua::leg::{Event, LegId, Target};
+use crate::ua::leg::{Event, LegId};
 use crate::ua::transactions::ClientId;
 use crate::ua::wire::Message;
 
@@ -45,14 +45,14 @@ impl Ua {
     /// 2xx: the dialog is established, and acknowledged.
     fn up(&self, core: &mut Core, id: LegId, response: &Message) {
         let Some(leg) = core.legs.get(id) else { return };
-        let State::Calling { client, given_up } = leg.state else {
+        let State::Calling { given_up, .. } = leg.state else {
             return self.answered_again(core, id, response);
         };
         leg.dialog.established_by(response);
         leg.state = State::Up;
         let number = response.cseq().map_or(1, |(number, _)| number);
         self.acknowledge(core, id, number);
-        core.legs.clients.remove(&client);
+        // The use is kept: another 2xx may come by this transaction (RFC 6026 section 7.2).
         let Some(leg) = core.legs.get(id) else { return };
         if given_up {
             // RFC 3261 section 9.1: the answer was quicker than the CANCEL.
@@ -91,9 +91,9 @@ impl Ua {
     }
 
     /// A 2xx that belongs to no transaction any more: the peer did not get our ACK.
-    pub(super) fn stray_answer(&self, core: &mut Core, response: &Message, _peer: Target) {
+    pub(super) fn stray_answer(&self, core: &mut Core, response: &Message) {
         let call_id = response.header("Call-ID").unwrap_or_default();
-        let Some(id) = response.from_tag().and_then(|tag| core.legs.find(call_id, &tag)) else { return };
+        let Some(id) = response.sender_tag().and_then(|tag| core.legs.find(call_id, &tag)) else { return };
         self.answered_again(core, id, response);
     }
 
@@ -103,14 +103,13 @@ impl Ua {
             return;
         }
         let Some(leg) = core.legs.get(id) else { return };
-        let Some(client) = leg.changing.take() else {
+        if leg.changing.take().is_none() {
             return self.answered_again(core, id, response);
-        };
+        }
         if status < 300 {
             leg.dialog.refreshed_by(response);
             let number = response.cseq().map_or(1, |(number, _)| number);
             self.acknowledge(core, id, number);
-            core.legs.clients.remove(&client);
             if let Some(leg) = core.legs.get(id) {
                 leg.tell(Event::ChangeAnswered(Ok(response.body.clone())));
             }
