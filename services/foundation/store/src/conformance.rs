@@ -134,11 +134,16 @@ pub struct Failure {
     pub why: String,
 }
 
-/// Runs every case, each on a store of its own, and answers those that failed.
-pub async fn check(keeps: Keeps, open: impl Fn(Opts) -> Opening + Send + Sync + 'static) -> Vec<Failure> {
+/// Runs the cases whose name is `wanted`, each on a store of its own, and answers those that failed.
+pub async fn check(
+    keeps: Keeps,
+    wanted: impl Fn(&str) -> bool,
+    open: impl Fn(Opts) -> Opening + Send + Sync + 'static,
+) -> Vec<Failure> {
     let open: Open = Arc::new(open);
     let mut failures = Vec::new();
-    for case in cases().into_iter().filter(|c| keeps == Keeps::AfterClose || !c.restarts) {
+    let fits = |case: &Case| wanted(case.name) && (keeps == Keeps::AfterClose || !case.restarts);
+    for case in cases().into_iter().filter(fits) {
         let rig = Rig::new(case.name, Arc::clone(&open)).await;
         // In a task of its own: a case that panics is a case that failed.
         let why = match tokio::spawn((case.check)(rig)).await {
@@ -156,7 +161,7 @@ pub async fn check(keeps: Keeps, open: impl Fn(Opts) -> Opening + Send + Sync + 
 /// # Panics
 /// If one fails, naming each that did.
 pub async fn run(keeps: Keeps, open: impl Fn(Opts) -> Opening + Send + Sync + 'static) {
-    let failures = check(keeps, open).await;
+    let failures = check(keeps, |_| true, open).await;
     let said: Vec<String> = failures.iter().map(|f| format!("{}: {}", f.case, f.why)).collect();
     assert!(failures.is_empty(), "{} promises are not kept:\n{}", said.len(), said.join("\n"));
 }

@@ -10,11 +10,14 @@
 //! time that is kept in memory and stored with every write; see [`batch`].
 //!
 //! When a transaction fails, its callers are told so, and the writer opens the file anew before the next one: a
-//! disk that was full works again when it has room. Nothing that was acknowledged depends on what failed.
+//! disk that was full works again when it has room. After a sync that failed the file is first written anew, for
+//! the system may show bytes that are not on the disk and that no later sync would write. What it then holds is
+//! what happened; `Indeterminate` is said only while that cannot be found out.
 
 mod apply;
 mod batch;
 mod expire;
+mod gate;
 mod layout;
 mod open;
 mod read;
@@ -23,7 +26,7 @@ mod staging;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use redb::Database;
 use tandem_domain::id::TenantId;
@@ -31,6 +34,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use apply::Generation;
 use batch::{Clocks, Fault};
+use gate::Gate;
 use request::Request;
 use writer::Writer;
 
@@ -80,20 +84,10 @@ pub trait Disk: Send + Sync + 'static {
 /// A store in one process.
 pub struct Embedded {
     requests: mpsc::Sender<Request>,
-    database: Shared,
+    gate: Arc<Gate>,
     hints: broadcast::Sender<Shard>,
     place: Place,
 }
-
-/// The database as readers find it.
-enum Opened {
-    Open(Arc<Database>),
-    /// It failed, for this reason; the writer opens it anew.
-    Away(String),
-    Closed,
-}
-
-type Shared = Arc<RwLock<Opened>>;
 
 impl std::fmt::Debug for Embedded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -109,22 +103,23 @@ impl Embedded {
     pub fn open(place: Place, world: World) -> Result<Self, OpenError> {
         let lock = open::Lock::take(&place)?;
         let database = open::database(&place, &world)?;
-        let shared: Shared = Arc::new(RwLock::new(Opened::Open(Arc::new(database))));
+        let gate = Arc::new(Gate::new(database));
         let (requests, waiting) = mpsc::channel(QUEUE);
         let hints = broadcast::Sender::new(HINTS);
         let writer = Writer {
-            shared: Arc::clone(&shared),
+            gate: Arc::clone(&gate),
             place: place.clone(),
             world,
             hints: hints.clone(),
             clocks: Clocks::new(),
+            suspect: false,
             lock,
         };
         std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run(waiting))
             .map_err(|e| OpenError::Thread(e.to_string()))?;
-        Ok(Self { requests, database: shared, hints, place })
+        Ok(Self { requests, gate, hints, place })
     }
 
     /// Hands work to the writer. `doubt` is what is said when no answer comes: then it may have been done.
@@ -143,14 +138,9 @@ impl Embedded {
         &self,
         read: impl FnOnce(&Database) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
-        let shared = Arc::clone(&self.database);
+        let gate = Arc::clone(&self.gate);
         tokio::task::spawn_blocking(move || {
-            let database = match &*shared.read().unwrap_or_else(PoisonError::into_inner) {
-                Opened::Open(database) => Arc::clone(database),
-                Opened::Away(why) => return Err(Error::Unavailable(why.clone())),
-                Opened::Closed => return Err(Error::Closed),
-            };
-            read(&database).map_err(|e| Error::Unavailable(e.to_string()))
+            read(&*gate.wait()?).map_err(|e| Error::Unavailable(e.to_string()))
         })
         .await
         .unwrap_or_else(|_| Err(Error::Unavailable("the database could not be read".into())))

@@ -12,14 +12,34 @@ use crate::types::{Key, STEP_MAX, Shard};
 /// Why a transaction cannot go on. Nothing of it is kept.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
-    #[error(transparent)]
-    Disk(#[from] redb::StorageError),
-    #[error(transparent)]
-    Table(#[from] redb::TableError),
+    #[error("{}", words(.0))]
+    Disk(redb::Error),
     #[error(transparent)]
     Damaged(#[from] Damaged),
     #[error("the revisions of this shard are used up; export the tenant to a new cell")]
     NoRevision,
+}
+
+impl From<redb::StorageError> for Fault {
+    fn from(e: redb::StorageError) -> Self {
+        Self::Disk(e.into())
+    }
+}
+
+impl From<redb::TableError> for Fault {
+    fn from(e: redb::TableError) -> Self {
+        Self::Disk(e.into())
+    }
+}
+
+/// What went wrong, in the words of who must mend it.
+pub(super) fn words(error: &redb::Error) -> String {
+    match error {
+        redb::Error::Io(e) if e.kind() == std::io::ErrorKind::StorageFull => {
+            "no space left on the disk; make room, nothing that was acknowledged is lost".into()
+        }
+        other => other.to_string(),
+    }
 }
 
 pub(super) type Bytes<'t> = Table<'t, &'static [u8], &'static [u8]>;

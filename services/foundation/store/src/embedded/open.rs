@@ -2,10 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::backends::InMemoryBackend;
-use redb::{Database, DatabaseError, ReadableTable as _, StorageError};
+use redb::{Database, DatabaseError, ReadableDatabase as _, StorageError};
 
 use super::layout::{
     COMMITS, ENDS, FORMAT, HANGS, LOG, META, RECORDS, SESSION_ENDS, SESSIONS, SHARD_STATES, STAGED,
@@ -101,7 +102,10 @@ pub fn lock_file(path: &Path) -> Result<File, OpenError> {
         .truncate(false)
         .open(path.join(LOCK))
         .map_err(failed)?;
-    if let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
+    if let Err(refused) = file.try_lock() {
+        if let fs::TryLockError::Error(why) = refused {
+            return Err(failed(why));
+        }
         let mut pid = String::new();
         // Who holds it is for the message only.
         let _ = file.read_to_string(&mut pid);
@@ -122,15 +126,60 @@ pub(super) fn database(place: &Place, world: &World) -> Result<Database, OpenErr
         Place::Disk(_) => PathBuf::from("disk"),
     };
     let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES);
-    let opened = match place {
+    // Every page's checksum is looked at, so that damage is found here and not while a call waits.
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    let open = || match place {
         Place::Directory(_) => builder.create(&path),
         Place::Memory => builder.create_with_backend(InMemoryBackend::new()),
         Place::Disk(disk) => builder.create_with_backend(Boxed(disk.open())),
     };
-    let database = opened.map_err(|e| refused(&path, &e))?;
+    // Bytes that were never a database can lead the library astray before it comes to a checksum.
+    let opened = catch_unwind(AssertUnwindSafe(open));
+    let damaged = || OpenError::Damaged { path: path.clone(), why: "its structure makes no sense".into() };
+    let database = opened.map_err(|_| damaged())?.map_err(|e| refused(&path, &e))?;
     born(&database, &path, world)?;
     Ok(database)
+}
+
+/// How much is read and written at a time by [`rewrite`].
+const CHUNK: usize = 1024 * 1024;
+
+/// Writes every byte of the file over itself, and syncs. After a sync that failed, Linux and others go on showing
+/// what was written, but take it for written: only writing it again brings it to the disk. Cut short it does no
+/// harm, for it changes no byte that is read.
+pub(super) fn rewrite(place: &Place) -> io::Result<()> {
+    match place {
+        Place::Memory => Ok(()),
+        Place::Directory(path) => {
+            let mut file = OpenOptions::new().read(true).write(true).open(path.join(FILE))?;
+            let mut chunk = vec![0; CHUNK];
+            let mut at = 0;
+            loop {
+                file.seek(io::SeekFrom::Start(at))?;
+                let n = file.read(&mut chunk)?;
+                if n == 0 {
+                    return file.sync_all();
+                }
+                file.seek(io::SeekFrom::Start(at))?;
+                file.write_all(&chunk[..n])?;
+                at += n as u64;
+            }
+        }
+        Place::Disk(disk) => {
+            let disk = disk.open();
+            let len = disk.len()?;
+            let mut at = 0;
+            while at < len {
+                let n = (len - at).min(CHUNK as u64);
+                let mut chunk = vec![0; n as usize];
+                disk.read(at, &mut chunk)?;
+                disk.write(at, &chunk)?;
+                at += n;
+            }
+            disk.sync_data()?;
+            disk.close()
+        }
+    }
 }
 
 fn refused(path: &Path, error: &DatabaseError) -> OpenError {
@@ -149,40 +198,50 @@ fn refused(path: &Path, error: &DatabaseError) -> OpenError {
     }
 }
 
-/// Makes the tables and what is recorded at birth, or checks it.
+/// The format that the file says it has; none: it was just made.
+fn format(database: &Database) -> Result<Option<Vec<u8>>, redb::Error> {
+    let txn = database.begin_read()?;
+    match txn.open_table(META) {
+        Ok(meta) => Ok(meta.get("format")?.map(|f| f.value().to_vec())),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Makes the tables and what is recorded at birth, in one transaction.
+fn bear(database: &Database, world: &World) -> Result<(), redb::Error> {
+    let txn = database.begin_write()?;
+    {
+        let mut meta = txn.open_table(META)?;
+        meta.insert("format", &FORMAT.to_be_bytes()[..])?;
+        meta.insert("shards", &SHARDS.to_be_bytes()[..])?;
+        meta.insert("cell", &(world.chance)().to_be_bytes()[..])?;
+        for table in [RECORDS, ENDS, SESSION_ENDS, HANGS, STAGED] {
+            txn.open_table(table)?;
+        }
+        txn.open_table(LOG)?;
+        txn.open_table(COMMITS)?;
+        txn.open_table(SHARD_STATES)?;
+        txn.open_table(SESSIONS)?;
+    }
+    txn.commit()?;
+    Ok(())
+}
+
+/// Checks what was recorded at birth, or records it. Looks before it writes: a disk that is full can be read.
 fn born(database: &Database, path: &Path, world: &World) -> Result<(), OpenError> {
-    let damaged =
-        |e: &dyn std::fmt::Display| OpenError::Damaged { path: path.to_owned(), why: e.to_string() };
-    let txn = database.begin_write().map_err(|e| damaged(&e))?;
-    let found = {
-        let mut meta = txn.open_table(META).map_err(|e| damaged(&e))?;
-        let found = meta.get("format").map_err(|e| damaged(&e))?.map(|f| f.value().to_vec());
-        if found.is_none() {
-            meta.insert("format", &FORMAT.to_be_bytes()[..]).map_err(|e| damaged(&e))?;
-            meta.insert("shards", &SHARDS.to_be_bytes()[..]).map_err(|e| damaged(&e))?;
-            meta.insert("cell", &(world.chance)().to_be_bytes()[..]).map_err(|e| damaged(&e))?;
-        }
-        found
+    let failed = |e: redb::Error| match e {
+        redb::Error::Io(e) => refused(path, &DatabaseError::Storage(StorageError::Io(e))),
+        e => OpenError::Damaged { path: path.to_owned(), why: e.to_string() },
     };
-    match found.map(|f| f.try_into().map(u32::from_be_bytes)) {
-        Some(Ok(FORMAT)) => return txn.abort().map_err(|e| damaged(&e)),
-        Some(Ok(found)) => return Err(OpenError::Format { path: path.to_owned(), found }),
-        Some(Err(_)) => return Err(damaged(&"a format that is no number")),
-        None => {}
-    }
-    for table in [RECORDS, ENDS, SESSION_ENDS, HANGS, STAGED] {
-        txn.open_table(table).map_err(|e| damaged(&e))?;
-    }
-    txn.open_table(LOG).map_err(|e| damaged(&e))?;
-    txn.open_table(COMMITS).map_err(|e| damaged(&e))?;
-    txn.open_table(SHARD_STATES).map_err(|e| damaged(&e))?;
-    txn.open_table(SESSIONS).map_err(|e| damaged(&e))?;
-    txn.commit().map_err(|e| match e {
-        redb::CommitError::Storage(StorageError::Io(e)) if e.kind() == io::ErrorKind::StorageFull => {
-            OpenError::Full { path: path.to_owned() }
+    match format(database).map_err(failed)?.map(|f| f.try_into().map(u32::from_be_bytes)) {
+        Some(Ok(FORMAT)) => Ok(()),
+        Some(Ok(found)) => Err(OpenError::Format { path: path.to_owned(), found }),
+        Some(Err(_)) => {
+            Err(OpenError::Damaged { path: path.to_owned(), why: "a format that is no number".into() })
         }
-        e => damaged(&e),
-    })
+        None => bear(database, world).map_err(failed),
+    }
 }
 
 /// A boxed disk as the database wants it.

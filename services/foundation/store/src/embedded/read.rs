@@ -14,7 +14,7 @@ use crate::types::{Cause, CommitId, Key, Listing, PULL_BYTES_MAX, Position, Pull
 
 fn begin(database: &Database) -> Result<ReadTransaction, Fault> {
     database.begin_read().map_err(|e| match e {
-        redb::TransactionError::Storage(e) => Fault::Disk(e),
+        redb::TransactionError::Storage(e) => e.into(),
         _ => Fault::Damaged(Damaged("a transaction in progress")),
     })
 }

@@ -1,17 +1,18 @@
 //! The one writer: a thread that takes what waits, does it in one transaction, syncs, and answers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redb::{Database, ReadableDatabase as _};
 use tokio::sync::{broadcast, mpsc};
 
-use super::batch::{Batch, Clocks};
+use super::batch::{Batch, Clocks, words};
+use super::gate::{Gate, Opened};
 use super::layout::COMMITS;
 use super::open::{self, Lock};
 use super::request::{Done, Request};
-use super::{Opened, Place, Shared, World};
+use super::{Place, World};
 use crate::types::{CommitId, Shard};
 
 /// How many requests share a sync at most: bounds the time that the first waits for the last.
@@ -23,11 +24,13 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const REOPEN_TRIES: u32 = 50;
 
 pub(super) struct Writer {
-    pub(super) shared: Shared,
+    pub(super) gate: Arc<Gate>,
     pub(super) place: Place,
     pub(super) world: World,
     pub(super) hints: broadcast::Sender<Shard>,
     pub(super) clocks: Clocks,
+    /// A sync failed since the file was last known to be whole on the disk; see [`open::rewrite`].
+    pub(super) suspect: bool,
     /// Let go of when the database is closed, and not before.
     pub(super) lock: Option<Lock>,
 }
@@ -55,7 +58,7 @@ impl Writer {
             self.serve(requests);
         }
         waiting.close();
-        if let Some(database) = self.swap(Opened::Closed) {
+        if let Some(database) = self.gate.set(Opened::Closed) {
             Self::leave(database);
         }
         drop(self.lock.take());
@@ -78,32 +81,39 @@ impl Writer {
         if catch_unwind(AssertUnwindSafe(|| self.batch(database, requests))).is_err() {
             self.forget("the database could not be written");
         }
+        // At once, and not with the next request: readers wait for it. If it fails, the next request tries again.
+        let _ = self.database();
     }
 
-    fn swap(&self, to: Opened) -> Option<Arc<Database>> {
-        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *shared, to) {
-            Opened::Open(database) => Some(database),
-            Opened::Away(_) | Opened::Closed => None,
+    /// The database, opened anew if it failed.
+    fn database(&mut self) -> Result<Arc<Database>, String> {
+        if let Some(database) = self.gate.open() {
+            return Ok(database);
         }
-    }
-
-    fn database(&self) -> Result<Arc<Database>, String> {
-        if let Opened::Open(database) = &*self.shared.read().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(Arc::clone(database));
-        }
-        match open::database(&self.place, &self.world) {
+        match self.open() {
             Ok(database) => {
                 let database = Arc::new(database);
-                self.swap(Opened::Open(Arc::clone(&database)));
+                self.gate.set(Opened::Open(Arc::clone(&database)));
                 tracing::info!("the store was opened again");
                 Ok(database)
             }
-            Err(e) => {
-                self.swap(Opened::Away(e.to_string()));
-                Err(e.to_string())
+            Err(why) => {
+                self.gate.set(Opened::Away(why.clone()));
+                Err(why)
             }
         }
+    }
+
+    fn open(&mut self) -> Result<Database, String> {
+        if self.suspect {
+            open::rewrite(&self.place).map_err(|e| words(&redb::Error::Io(e)))?;
+            self.suspect = false;
+        }
+        open::database(&self.place, &self.world).map_err(|e| {
+            // Opening mends, and syncs what it mended.
+            self.suspect = true;
+            e.to_string()
+        })
     }
 
     /// Waits a while until readers have left a handle, for a file is opened once at a time.
@@ -119,7 +129,7 @@ impl Writer {
     /// Forgets a handle that failed. Every caller has dropped its own before.
     fn forget(&self, why: &str) {
         tracing::warn!(why, "the store failed, it is opened again");
-        if let Some(database) = self.swap(Opened::Away(why.to_owned())) {
+        if let Some(database) = self.gate.set(Opened::Reopening(why.to_owned())) {
             Self::leave(database);
         }
     }
@@ -129,8 +139,9 @@ impl Writer {
             Ok(txn) => txn,
             Err(e) => {
                 drop(database);
-                self.forget(&e.to_string());
-                return requests.into_iter().for_each(|r| r.refuse(&e.to_string()));
+                let why = words(&e.into());
+                self.forget(&why);
+                return requests.into_iter().for_each(|r| r.refuse(&why));
             }
         };
         let mut done = Vec::with_capacity(requests.len());
@@ -152,7 +163,8 @@ impl Writer {
                 Ok(()) => done.into_iter().for_each(|d| d.tell(&self.hints)),
                 Err(e) => {
                     drop(database);
-                    let why = e.to_string();
+                    let why = words(&e.into());
+                    self.suspect = true;
                     self.forget(&why);
                     self.settle(done, &why);
                 }
@@ -175,20 +187,25 @@ impl Writer {
         Ok(batch.dirty)
     }
 
-    /// What to say after a sync that failed. The file is opened anew, which settles what it holds: everything later
-    /// is built on that. A commit that is not in it has not happened, and never will. One that is in it may still
-    /// be lost with the power, for its sync failed: that is not known.
-    fn settle(&self, done: Vec<Done>, why: &str) {
+    /// What to say after a commit that failed. The file is written and opened anew, and what it then holds is what
+    /// happened, for good. While that does not succeed, it is not known.
+    fn settle(&mut self, done: Vec<Done>, why: &str) {
         let found = self.database().ok().and_then(|database| {
             let txn = database.begin_read().ok()?;
             txn.open_table(COMMITS).ok()
         });
         for done in done {
-            let absent = match (&found, done.wrote()) {
-                (Some(table), Some((shard, CommitId(id)))) => matches!(table.get((shard.0, id)), Ok(None)),
-                _ => false,
+            let happened = match (&found, done.wrote()) {
+                (Some(table), Some((shard, CommitId(id)))) => {
+                    table.get((shard.0, id)).ok().map(|r| r.is_some())
+                }
+                _ => None,
             };
-            if absent { done.refuse(why) } else { done.doubt(why) }
+            match happened {
+                Some(true) => done.tell(&self.hints),
+                Some(false) => done.refuse(why),
+                None => done.doubt(why),
+            }
         }
     }
 }
