@@ -1,0 +1,138 @@
+//! Everything in one process: what `tandem up` runs, and what the demonstration stands on.
+//!
+//! ```text
+//!  tenants/*.yaml ─▶ policy ─┐                       ┌─ gRPC on a socket, behind the callers' gate
+//!                            ├─▶ cell (store, view) ─┤
+//!  directory files ─▶ import ┘    routing, station   └─ in-memory pipe ─┬─ import
+//!                                                                       └─ edges, on their listeners
+//! ```
+//!
+//! The parts reach each other as they would from far apart: through generated clients, on a pipe instead of a
+//! socket, and through the same gate.
+//!
+//! Invariants: all sockets are bound before anything else begins, so that a taken port costs nothing; what is
+//! returned is ready, with views synchronised, policy in force and directories imported.
+
+pub(crate) mod edges;
+pub(crate) mod grpc;
+pub(crate) mod import;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tandem_cell::policy::{self, Policy, State, Status};
+use tandem_cell::{Cell, Settings};
+use tandem_runtime::clock::{Chance, Clock};
+use tandem_runtime::drain::Life;
+use tandem_runtime::serve::{Health, pipe};
+use tandem_store::embedded::Place;
+use tonic::transport::Channel;
+
+pub(crate) use edges::EdgeOptions;
+pub(crate) use grpc::GrpcOptions;
+pub(crate) use import::Imported;
+
+/// How long a start may take until policy is in force. A store in memory needs milliseconds, a lease that a killed
+/// process left behind its session's deadline.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What to start.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Where the store lies.
+    pub(crate) place: Place,
+    /// The directory of the tenants' YAML; saved files are taken over.
+    pub(crate) tenants: PathBuf,
+    /// Files of `kind: Directory`, or directories of such: imported once, before the process is ready.
+    pub(crate) directories: Vec<PathBuf>,
+    /// The name of this cell; none: documents of every cell are ours.
+    pub(crate) cell: Option<String>,
+    /// The API on a socket; none: in this process only.
+    pub(crate) grpc: Option<GrpcOptions>,
+    /// The edges.
+    pub(crate) edges: Vec<EdgeOptions>,
+}
+
+/// What runs. It ends with its life.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The cell: store, view, registration.
+    pub(crate) cell: Cell,
+    /// The writer of policy.
+    pub(crate) policy: Policy,
+    /// The services, for generated clients in this process.
+    pub(crate) channel: Channel,
+    /// Where the API listens.
+    pub(crate) grpc: Option<SocketAddr>,
+    /// What became of the directories.
+    pub(crate) imported: Vec<Imported>,
+}
+
+/// Starts everything, and returns once it is ready.
+///
+/// # Errors
+/// What cannot be had (an address, the store, a file), with the fix. A tenant or an entry that is not taken is no
+/// error: [`Policy::status`] and [`Running::imported`] tell.
+pub(crate) async fn up(
+    options: Options,
+    life: &Life,
+    clock: Clock,
+    chance: Chance,
+) -> anyhow::Result<Running> {
+    let Options { place, tenants, directories, cell, grpc, edges } = options;
+    let api = grpc.map(|api| grpc::Api::bind(api, life)).transpose()?;
+    let edges = edges.into_iter().map(EdgeOptions::bind).collect::<anyhow::Result<Vec<_>>>()?;
+    let listeners: Vec<_> = edges.iter().flat_map(edges::Bound::names).collect();
+    if let Err(why) = std::fs::read_dir(&tenants) {
+        bail!("{}: {why}; give the directory of the tenants' YAML files with --tenants", tenants.display());
+    }
+
+    let mut settings = Settings::memory("up");
+    settings.place = place;
+    settings.listeners = listeners.clone();
+    let member = Cell::open(life, clock.clone(), chance.clone(), settings).await?;
+    let routing = tandem_routing::build(life, &member, &tandem_routing::Config::default());
+    let health = Health::new(life, grpc::NAMES).await;
+    let (channel, listener) = pipe();
+    let services = grpc::Services { routing: routing.routing, feed: routing.feed };
+    let address = grpc::serve(services, &health, api, listener, life, &chance)?;
+
+    member.view().synchronised().await;
+    member.session().registered().await;
+    let wanted = policy::Settings { directory: tenants, listeners, cell };
+    let policy = Policy::start(life, &member, wanted);
+    let settled = tokio::time::timeout(SETTLED_WITHIN, in_force(&policy, &member)).await;
+    settled
+        .context("policy was not in force within a minute; is another process writing to this store?")??;
+    let mut imported = Vec::new();
+    for path in import::files(&directories)? {
+        imported.extend(import::file(&channel, &path, import::Wish::default()).await?);
+    }
+    edges::start(edges, &channel, life, &clock, &chance).await?;
+    health.ready().await;
+    Ok(Running { cell: member, policy, channel, grpc: address, imported })
+}
+
+/// Waits until everything that was read is dealt with, and seen by those who answer.
+async fn in_force(policy: &Policy, cell: &Cell) -> anyhow::Result<Arc<Status>> {
+    let status = policy.until(|s| s.unreadable.is_some() || (s.writing && s.settled)).await;
+    let status = status.context("the writer of policy ended")?;
+    if let Some(why) = &status.unreadable {
+        bail!("{why}");
+    }
+    let seen = || {
+        let snapshot = cell.view().load();
+        let states = status.files.values().flat_map(|file| &file.tenants);
+        states.into_iter().all(|(name, state)| match state {
+            State::InForce { revision, .. } => {
+                snapshot.view.tenant(name.as_str()).is_some_and(|t| t.revision() >= *revision)
+            }
+            _ => true,
+        })
+    };
+    cell.view().until(seen).await;
+    Ok(status)
+}

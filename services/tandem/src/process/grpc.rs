@@ -1,0 +1,114 @@
+//! The API of a process: on a socket for others, on a pipe for ourselves, behind one gate.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tandem_proto::routing::v1::edge_feed_server::EdgeFeed;
+use tandem_proto::routing::v1::edge_feed_server::EdgeFeedServer;
+use tandem_proto::routing::v1::routing_server::{Routing, RoutingServer};
+use tandem_runtime::clock::Chance;
+use tandem_runtime::document::{Limits, Source};
+use tandem_runtime::drain::Life;
+use tandem_runtime::listen::{Bind, require_loopback};
+use tandem_runtime::serve::{Health, PipeListener, Server, Tls, TlsFiles};
+use tandem_wire::authority::Gate;
+use tandem_wire::caller::{Caller, Callers, Scopes, Table, Tenants};
+use tokio::net::TcpListener;
+
+/// The services of the process, as health names them.
+pub(crate) const NAMES: &[&str] =
+    &["tandem.routing.v1.Routing", "tandem.routing.v1.EdgeFeed", "tandem.station.v1.Directory"];
+
+/// How the API is served on a socket.
+#[derive(Debug)]
+pub(crate) struct GrpcOptions {
+    /// Where; port 0 lets the machine choose.
+    pub(crate) address: SocketAddr,
+    /// By TLS; none: in clear.
+    pub(crate) tls: Option<TlsFiles>,
+    /// The callers file, read again when saved.
+    pub(crate) callers: Option<PathBuf>,
+    /// Whether the metadata of callers on loopback is believed.
+    pub(crate) dev: bool,
+}
+
+/// A bound socket, and who may call.
+pub(crate) struct Api {
+    listener: TcpListener,
+    tls: Option<Tls>,
+    callers: Callers,
+}
+
+impl Api {
+    /// Binds the socket and reads the callers.
+    ///
+    /// # Errors
+    /// An address that cannot be had, `--dev` beyond loopback, files that cannot be used.
+    pub(crate) fn bind(options: GrpcOptions, life: &Life) -> anyhow::Result<Self> {
+        if options.dev {
+            require_loopback(options.address, "--grpc")?;
+        }
+        let listener = Bind::new(options.address, "--grpc").tcp()?;
+        let tls = options.tls.map(Tls::load).transpose()?;
+        let table = match &options.callers {
+            Some(path) => Table::read(&Source::read(path, Limits::POLICY)?)?,
+            None => Table::default(),
+        };
+        let mut callers = Callers::new(table);
+        if options.dev {
+            callers = callers.dev();
+        }
+        // The pipe and the socket share the callers, so that both are reloaded together.
+        let callers = callers.in_process(ourselves());
+        if let Some(path) = options.callers {
+            callers.follow(path, life);
+        }
+        Ok(Self { listener, tls, callers })
+    }
+}
+
+/// The other parts of this process.
+fn ourselves() -> Caller {
+    Caller::new("in-process", Tenants::All, Scopes::all())
+}
+
+/// What is served.
+pub(crate) struct Services<R: Routing, F: EdgeFeed> {
+    /// Which way each call goes.
+    pub(crate) routing: RoutingServer<R>,
+    /// The feed to edges.
+    pub(crate) feed: EdgeFeedServer<F>,
+}
+
+/// Serves the API; returns where it listens.
+///
+/// # Errors
+/// A socket without an address.
+pub(crate) fn serve<R: Routing, F: EdgeFeed>(
+    services: Services<R, F>,
+    health: &Health,
+    api: Option<Api>,
+    pipe: PipeListener,
+    life: &Life,
+    chance: &Chance,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let mut address = None;
+    let mut server = Server::new("grpc", life.clone(), chance.clone())
+        .service(services.routing)
+        .service(services.feed)
+        .health(health)
+        .descriptors(tandem_proto::DESCRIPTORS)
+        .reflection(true)
+        .pipe(pipe);
+    let callers = match api {
+        Some(Api { listener, tls, callers }) => {
+            address = Some(listener.local_addr()?);
+            server = server.tcp(listener, tls);
+            callers
+        }
+        None => Callers::new(Table::default()).in_process(ourselves()),
+    };
+    let gate = Gate::new(callers);
+    server.gate(move |method, headers, extensions| gate.check(method, headers, extensions)).start()?;
+    Ok(address)
+}
