@@ -10,9 +10,10 @@ pub struct Reader {
     pub many: fn(&[u8], usize),
 }
 
-/// Ours first: the others are set against it.
+/// Ours first, to keys and for lines only: the others are set against it.
 pub const READERS: &[Reader] = &[
     Reader { name: "tandem-sip, to keys", many: tandem },
+    Reader { name: "tandem-sip, lines only", many: tandem_lines },
     Reader { name: "parsip 0.1.0, lines only", many: parsip_lines },
     Reader { name: "rsipstack 0.7.14, parse", many: rsipstack_parse },
     Reader { name: "rsipstack 0.7.14, to keys", many: rsipstack_keys },
@@ -30,6 +31,13 @@ fn tandem(bytes: &[u8], times: usize) {
         let keys = Keys::read(&message).expect("keys");
         assert!(keys.cseq.number == CSEQ && keys.from_tag == Some(FROM_TAG));
         black_box(keys);
+    }
+}
+
+fn tandem_lines(bytes: &[u8], times: usize) {
+    let mut table = Table::new();
+    for _ in 0..times {
+        black_box(table.parse_datagram(black_box(bytes)).expect("message"));
     }
 }
 

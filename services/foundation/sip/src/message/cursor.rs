@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 use super::field::FieldError;
-use super::table::{is_blank, token};
+use super::table::{is_blank, is_value, token};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
@@ -11,23 +11,28 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub(super) const fn new(text: &'a [u8]) -> Self {
         Self { rest: text }
     }
 
+    #[inline]
     pub(super) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
+    #[inline]
     pub(super) const fn is_done(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// Steps over blanks, and says whether there were any.
+    #[inline]
     pub(super) fn blanks(&mut self) -> bool {
         let before = self.rest.len();
         while let [first, rest @ ..] = self.rest
@@ -38,6 +43,7 @@ impl<'a> Cursor<'a> {
         self.rest.len() < before
     }
 
+    #[inline]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         match self.rest {
             [first, rest @ ..] if *first == byte => {
@@ -49,10 +55,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// A separator with blanks allowed around it: SLASH, COLON, SEMI, EQUAL of RFC 3261 25.1.
+    #[inline]
     pub(super) fn separator(&mut self, byte: u8) -> bool {
         let mut ahead = *self;
-        ahead.blanks();
-        if !ahead.eat(byte) {
+        // Most have no blanks before them.
+        if !ahead.eat(byte) && !(ahead.blanks() && ahead.eat(byte)) {
             return false;
         }
         ahead.blanks();
@@ -61,24 +68,32 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next `len` bytes.
+    #[inline]
     pub(super) fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.rest.split_at(len.min(self.rest.len()));
         self.rest = rest;
         taken
     }
 
+    #[inline]
     pub(super) fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
         let len = self.rest.iter().position(|byte| !wanted(*byte)).unwrap_or(self.rest.len());
         self.take(len)
     }
 
     /// A token, not empty.
+    #[inline]
     pub(super) fn token(&mut self) -> Option<&'a str> {
+        str::from_utf8(self.token_bytes()?).ok()
+    }
+
+    fn token_bytes(&mut self) -> Option<&'a [u8]> {
         let taken = self.take(token(self.rest));
-        if taken.is_empty() { None } else { str::from_utf8(taken).ok() }
+        if taken.is_empty() { None } else { Some(taken) }
     }
 
     /// A quoted string with its quotes; nothing if there is none, or if it does not end.
+    #[inline]
     pub(super) fn quoted(&mut self) -> Option<&'a [u8]> {
         if self.peek() != Some(b'"') {
             return None;
@@ -94,15 +109,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next `;name` or `;name=value`; `None` at the end.
+    #[inline]
     pub(super) fn param(&mut self) -> Result<Option<Param<'a>>, FieldError> {
-        self.blanks();
-        if self.is_done() {
-            return Ok(None);
-        }
         if !self.separator(b';') {
-            return Err(FieldError::Param);
+            self.blanks();
+            return if self.is_done() { Ok(None) } else { Err(FieldError::Param) };
         }
-        let name = self.token().ok_or(FieldError::Param)?;
+        let name = self.token_bytes().ok_or(FieldError::Param)?;
         if !self.separator(b'=') {
             return Ok(Some((name, None)));
         }
@@ -114,10 +127,5 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Name and value; a quoted value has its quotes.
-pub(super) type Param<'a> = (&'a str, Option<&'a [u8]>);
-
-/// Wider than `token / host`: addresses, base64 and '@' come unquoted from some elements, and cannot be mistaken.
-const fn is_value(byte: u8) -> bool {
-    matches!(byte, 0x21..=0x7e) && !matches!(byte, b',' | b';' | b'"' | b'<' | b'>' | b'?' | b'\\')
-}
+/// Name, which is a token, and value; a quoted value has its quotes.
+pub(super) type Param<'a> = (&'a [u8], Option<&'a [u8]>);

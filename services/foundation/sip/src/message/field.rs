@@ -70,19 +70,14 @@ impl<'a> Params<'a> {
     pub fn get(&self, name: &str) -> Option<Option<&'a [u8]>> {
         self.clone().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
-
-    fn check(self) -> Result<Self, FieldError> {
-        let mut cursor = self.cursor;
-        while cursor.param()?.is_some() {}
-        Ok(self)
-    }
 }
 
 impl<'a> Iterator for Params<'a> {
-    type Item = Param<'a>;
+    type Item = (&'a str, Option<&'a [u8]>);
 
-    fn next(&mut self) -> Option<Param<'a>> {
-        self.cursor.param().ok().flatten()
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = self.cursor.param().ok().flatten()?;
+        Some((str::from_utf8(name).ok()?, value))
     }
 }
 

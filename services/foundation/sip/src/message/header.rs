@@ -39,8 +39,13 @@ impl Header {
             [] => Self::Other,
             [letter] => Self::of_letter(*letter),
             [first, .., last] => {
-                let found = SLOTS[slot(name.len(), *first, *last, MULTIPLIER)];
-                if found.name().as_bytes().eq_ignore_ascii_case(name) { found } else { Self::Other }
+                let (found, spelled) = SLOTS[slot(name.len(), *first, *last, MULTIPLIER)];
+                // Most are spelled as the RFC does, which is the quicker comparison.
+                if spelled.as_bytes() == name || spelled.as_bytes().eq_ignore_ascii_case(name) {
+                    found
+                } else {
+                    Self::Other
+                }
             }
         }
     }
@@ -88,17 +93,22 @@ const fn slot(len: usize, first: u8, last: u8, multiplier: u32) -> usize {
     (key.wrapping_mul(multiplier) >> 24) as usize
 }
 
-const fn place(multiplier: u32) -> Option<[Header; SLOT_COUNT]> {
-    let mut slots = [Header::Other; SLOT_COUNT];
+/// A header field and how it is spelled.
+type Slot = (Header, &'static str);
+
+const EMPTY: Slot = (Header::Other, "");
+
+const fn place(multiplier: u32) -> Option<[Slot; SLOT_COUNT]> {
+    let mut slots = [EMPTY; SLOT_COUNT];
     let mut at = 0;
     while at < Header::ALL.len() {
         let header = Header::ALL[at];
         let name = header.name().as_bytes();
         let slot = slot(name.len(), name[0], name[name.len() - 1], multiplier);
-        if !matches!(slots[slot], Header::Other) {
+        if !matches!(slots[slot].0, Header::Other) {
             return None;
         }
-        slots[slot] = header;
+        slots[slot] = (header, header.name());
         at += 1;
     }
     Some(slots)
@@ -113,9 +123,9 @@ const MULTIPLIER: u32 = {
     multiplier
 };
 
-static SLOTS: [Header; SLOT_COUNT] = match place(MULTIPLIER) {
+static SLOTS: [Slot; SLOT_COUNT] = match place(MULTIPLIER) {
     Some(slots) => slots,
-    None => [Header::Other; SLOT_COUNT],
+    None => [EMPTY; SLOT_COUNT],
 };
 
 headers! {

@@ -152,6 +152,6 @@ fn fault(header: Header) -> impl Fn(FieldError) -> KeyError {
 
 /// Wider than `word ["@" word]` (RFC 3261 25.1): '@' may come more than once, as it does.
 fn word(text: &[u8]) -> Option<&str> {
-    let printable = !text.is_empty() && text.iter().all(u8::is_ascii_graphic);
+    let printable = !text.is_empty() && text.iter().fold(true, |valid, byte| valid & byte.is_ascii_graphic());
     if printable { str::from_utf8(text).ok() } else { None }
 }

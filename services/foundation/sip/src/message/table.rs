@@ -4,7 +4,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub(super) use parse::{digits, is_blank, is_token, token};
+pub(super) use parse::{digits, is_blank, is_token, is_value, token};
 
 use super::{HEADERS_MAX, Header, LINE_BYTES_MAX, MESSAGE_BYTES_MAX};
 

@@ -204,7 +204,7 @@ pub(super) fn host_port(text: &str) -> Result<(&str, Option<u16>), UriError> {
     let host_end = if text.starts_with('[') {
         text.find(']').ok_or(UriError::Host)? + 1
     } else {
-        text.find(':').unwrap_or(text.len())
+        text.bytes().position(|byte| byte == b':').unwrap_or(text.len())
     };
     let (host, port) = text.split_at(host_end);
     let valid = match host.strip_prefix('[') {

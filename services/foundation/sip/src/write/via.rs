@@ -19,7 +19,7 @@ pub(super) fn stamp(value: &[u8], source: SocketAddr, out: &mut Vec<u8>) -> Resu
     // Only these two parameters change, so the rest is copied between them.
     let mut copied = 0;
     for (name, range) in via.param_ranges(value) {
-        if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
+        if name.eq_ignore_ascii_case(b"received") || name.eq_ignore_ascii_case(b"rport") {
             out.extend_from_slice(&value[copied..range.start]);
             copied = range.end;
         }

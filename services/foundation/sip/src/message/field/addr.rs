@@ -12,6 +12,7 @@ pub struct Addr<'a> {
     display_name: &'a [u8],
     uri: &'a [u8],
     params: &'a [u8],
+    tag: Option<&'a str>,
 }
 
 impl<'a> Addr<'a> {
@@ -28,10 +29,9 @@ impl<'a> Addr<'a> {
         };
         cursor.blanks();
         let uri = if cursor.eat(b'<') {
-            let uri = cursor.take_while(|byte| byte != b'>');
-            if !cursor.eat(b'>') {
-                return Err(FieldError::Address);
-            }
+            let end = memchr::memchr(b'>', cursor.rest()).ok_or(FieldError::Address)?;
+            let uri = cursor.take(end);
+            cursor.eat(b'>');
             uri
         } else if display_name.is_empty() {
             Self::bare(&mut cursor)?
@@ -42,8 +42,16 @@ impl<'a> Addr<'a> {
             return Err(FieldError::Address);
         }
         let params = cursor.rest();
-        Params::new(params).check()?;
-        Ok(Self { display_name, uri, params })
+        let mut tag = None;
+        while let Some((name, value)) = cursor.param()? {
+            if name.len() == 3 && name.eq_ignore_ascii_case(b"tag") {
+                let text = value.and_then(|value| str::from_utf8(value).ok()).ok_or(FieldError::Param)?;
+                if tag.replace(text).is_some() {
+                    return Err(FieldError::Param);
+                }
+            }
+        }
+        Ok(Self { display_name, uri, params, tag })
     }
 
     /// `*(token LWS)` before a '<'; nothing if this is no display name. Bytes outside of ASCII are let through.
@@ -95,8 +103,8 @@ impl<'a> Addr<'a> {
 
     /// Of From and To (RFC 3261 19.3).
     #[must_use]
-    pub fn tag(&self) -> Option<&'a str> {
-        str::from_utf8(self.params().get("tag")??).ok()
+    pub const fn tag(&self) -> Option<&'a str> {
+        self.tag
     }
 
     /// Of a Contact: seconds.

@@ -63,10 +63,10 @@ impl<'a> Via<'a> {
     }
 
     fn keep(&mut self, (name, value): Param<'a>) -> Result<(), FieldError> {
-        let text = value.and_then(|value| str::from_utf8(value).ok());
+        let text = || value.and_then(|value| str::from_utf8(value).ok());
         match name.len() {
-            6 if name.eq_ignore_ascii_case("branch") => once(&mut self.branch, text),
-            5 if name.eq_ignore_ascii_case("rport") => {
+            6 if name.eq_ignore_ascii_case(b"branch") => once(&mut self.branch, text()),
+            5 if name.eq_ignore_ascii_case(b"rport") => {
                 let port = match value {
                     None => None,
                     Some(value) => Some(
@@ -75,11 +75,11 @@ impl<'a> Via<'a> {
                 };
                 once(&mut self.rport, Some(port))
             }
-            8 if name.eq_ignore_ascii_case("received") => {
-                once(&mut self.received, text.and_then(host_address))
+            8 if name.eq_ignore_ascii_case(b"received") => {
+                once(&mut self.received, text().and_then(host_address))
             }
-            5 if name.eq_ignore_ascii_case("maddr") => once(&mut self.maddr, text),
-            3 if name.eq_ignore_ascii_case("ttl") => {
+            5 if name.eq_ignore_ascii_case(b"maddr") => once(&mut self.maddr, text()),
+            3 if name.eq_ignore_ascii_case(b"ttl") => {
                 once(&mut self.ttl, value.and_then(digits).and_then(|ttl| u8::try_from(ttl).ok()))
             }
             _ => Ok(()),
@@ -96,7 +96,7 @@ impl<'a> Via<'a> {
     pub(crate) fn param_ranges(
         &self,
         value: &[u8],
-    ) -> impl Iterator<Item = (&'a str, Range<usize>)> + use<'a> {
+    ) -> impl Iterator<Item = (&'a [u8], Range<usize>)> + use<'a> {
         let (len, mut cursor) = (value.len(), Cursor::new(self.params));
         std::iter::from_fn(move || {
             cursor.blanks();

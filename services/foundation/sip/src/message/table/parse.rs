@@ -164,6 +164,7 @@ enum Fold {
 }
 
 /// Past the CRLF of the line that starts at `start`; what lies before `from` has neither CR nor LF.
+#[inline]
 fn line_end(bytes: &[u8], start: usize, from: usize, fold: Fold) -> Result<usize, ParseError> {
     let mut at = from;
     loop {
@@ -200,9 +201,11 @@ fn start_line(line: &[u8]) -> Result<StartLine, (StartLine, ParseError)> {
     }
     let method_only = StartLine::Request { method_end: method_end as u16, uri_end: method_end as u16 + 1 };
     let rest = &line[method_end + 1..];
-    let uri_len = rest.iter().take_while(|byte| is_uri_byte(**byte)).count();
+    let uri_len = memchr::memchr(b' ', rest).ok_or((method_only, ParseError::StartLine))?;
+    // Without an early end the compiler checks many bytes at once.
+    let valid = rest[..uri_len].iter().fold(true, |valid, byte| valid & is_uri_byte(*byte));
     let uri_end = method_end + 1 + uri_len;
-    if uri_len == 0 || line.get(uri_end) != Some(&b' ') {
+    if uri_len == 0 || !valid {
         return Err((method_only, ParseError::StartLine));
     }
     let start = StartLine::Request { method_end: method_end as u16, uri_end: uri_end as u16 };
@@ -258,32 +261,52 @@ pub(in crate::message) fn digits(text: &[u8]) -> Option<u32> {
 }
 
 /// Space, tab, and the CR and LF of a fold: the head's only ones inside a line.
+#[inline]
 pub(in crate::message) const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// Printable ASCII without what ends or quotes a URI.
-const fn is_uri_byte(byte: u8) -> bool {
-    matches!(byte, 0x21..=0x7e) && !matches!(byte, b'<' | b'>' | b'"')
-}
+const TOKEN: u8 = 1;
+const VALUE: u8 = 2;
 
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric()
-            || matches!(byte as u8, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+/// What each byte may stand in.
+static CLASSES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0x21;
+    while byte < 0x7f {
+        table[byte] = match byte as u8 {
+            // RFC 3261 25.1, `token`.
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => TOKEN | VALUE,
+            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~' => TOKEN | VALUE,
+            b'"' | b'<' | b'>' | b',' | b';' | b'?' | b'\\' => 0,
+            _ => VALUE,
+        };
         byte += 1;
     }
     table
 };
 
 /// RFC 3261 25.1, `token`.
-pub(in crate::message) const fn is_token(byte: u8) -> bool {
-    TOKEN[byte as usize]
+#[inline]
+pub(in crate::message) fn is_token(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & TOKEN != 0
+}
+
+/// Printable ASCII without what ends or quotes a URI.
+#[inline]
+const fn is_uri_byte(byte: u8) -> bool {
+    (byte > b' ') & (byte < 0x7f) & (byte != b'<') & (byte != b'>') & (byte != b'"')
+}
+
+/// What may stand in a parameter's value without quotes. Wider than `token / host`: addresses, base64 and '@' come
+/// unquoted from some elements, and cannot be mistaken.
+#[inline]
+pub(in crate::message) fn is_value(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & VALUE != 0
 }
 
 /// How many token characters `text` starts with.
+#[inline]
 pub(in crate::message) fn token(text: &[u8]) -> usize {
     text.iter().position(|byte| !is_token(*byte)).unwrap_or(text.len())
 }
