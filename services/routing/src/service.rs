@@ -70,7 +70,9 @@ impl Service {
         if min_revision == 0 || view.reached(tenant.id()).0 >= min_revision {
             return Ok(tenant);
         }
-        let until = deadline.map_or_else(|| tokio::time::Instant::now() + WAIT, |d| d.at());
+        // A tenth of what is left is kept, so that the caller hears why before its own patience ends.
+        let left = deadline.map_or(WAIT, |d| d.remaining());
+        let until = tokio::time::Instant::now() + left.mul_f32(0.9);
         let waited = view.wait_for(tenant.id(), Revision(min_revision), until).await;
         let snapshot = waited.map_err(|late| Refusal::new(Reason::RevisionNotReached, late.to_string()))?;
         find(&snapshot)
