@@ -181,7 +181,10 @@ impl Transactions {
     /// A message came.
     pub(super) fn receive(&mut self, now: Duration, peer: Target, bytes: &Bytes) {
         match wire::read(bytes) {
-            Some(message) if message.is_request() => self.receive_request(now, peer, message),
+            Some(mut message) if message.is_request() => {
+                message.stamp(peer.address);
+                self.receive_request(now, peer, message);
+            }
             Some(message) => self.receive_response(now, message, bytes),
             None => tracing::debug!(peer = %peer.address, "not a SIP message"),
         }

@@ -114,6 +114,29 @@ impl Message {
         Some((cseq.number, cseq.method.to_owned()))
     }
 
+    /// Writes into the topmost Via of a request where it came from: `received` and, if asked for, `rport` (RFC 3581
+    /// section 4). Responses copy it.
+    pub(super) fn stamp(&mut self, source: SocketAddr) {
+        let top = self.headers.iter_mut().find(|(header, ..)| *header == Header::Via);
+        let Some((_, _, line)) = top else { return };
+        let (first, rest) = match list(line.as_bytes()).next().map(<[u8]>::len) {
+            Some(length) if length <= line.len() => line.split_at(length),
+            _ => return,
+        };
+        let asks = message::Via::parse(first.as_bytes()).is_ok_and(|via| via.rport == Some(None));
+        let mut stamped = first.to_owned();
+        if asks {
+            stamped = stamped
+                .split(';')
+                .filter(|part| !part.trim().eq_ignore_ascii_case("rport"))
+                .collect::<Vec<_>>()
+                .join(";");
+            stamped.push_str(&format!(";rport={}", source.port()));
+        }
+        stamped.push_str(&format!(";received={}", source.ip()));
+        *line = stamped + rest;
+    }
+
     /// The branch and sent-by of the topmost Via.
     pub(super) fn branch(&self) -> Option<(String, String)> {
         let first = self.all("Via").next()?;
@@ -228,6 +251,28 @@ mod tests {
         assert_eq!(message.header("x-private"), Some("1"));
         assert_eq!(message.display().unwrap(), "Ann B");
         assert_eq!(without_tag(message.header("From").unwrap()), "\"Ann B\" <sip:+12065550001@127.0.0.9>");
+    }
+
+    #[test]
+    fn a_response_goes_where_its_request_came_from() {
+        let check = |via: &str, expected: &str| {
+            let mut message = request("");
+            if let Some((_, _, line)) = message.headers.iter_mut().find(|(header, ..)| *header == Header::Via)
+            {
+                via.clone_into(line);
+            }
+            message.stamp("127.0.0.7:7000".parse().unwrap());
+            assert_eq!(message.all("Via").next(), Some(expected));
+        };
+        check("SIP/2.0/UDP a;branch=z9hG4bK1", "SIP/2.0/UDP a;branch=z9hG4bK1;received=127.0.0.7");
+        check(
+            "SIP/2.0/UDP a;rport;branch=z9hG4bK1, SIP/2.0/UDP b;rport",
+            "SIP/2.0/UDP a;branch=z9hG4bK1;rport=7000;received=127.0.0.7, SIP/2.0/UDP b;rport",
+        );
+        check(
+            "SIP/2.0/UDP a;rport=5;branch=z9hG4bK1",
+            "SIP/2.0/UDP a;rport=5;branch=z9hG4bK1;received=127.0.0.7",
+        );
     }
 
     #[test]

@@ -53,6 +53,10 @@ async fn a_caller_who_gives_up_cancels_all_the_way() {
     }
 }
 
+/// The offer of a peer that is no simulator.
+const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 NET.10\r\ns=-\r\nc=IN IP4 NET.10\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+
 /// A peer that is no simulator, for what simulators do not do.
 fn stranger(tenant: &Tenant, address: &str) -> UdpSocket {
     let socket = UdpSocket::bind(tenant.net.put(address)).unwrap();
@@ -130,10 +134,25 @@ async fn a_softphone_registers_and_is_rung() {
     assert!(registered.starts_with("SIP/2.0 200"), "{registered}");
     assert!(line(&registered, "Contact").contains(";expires=60"), "{registered}");
     let call = tenant.cic.place_call(Place::new("ann-phone", "2005")).unwrap();
-    let invite = tokio::task::block_in_place(|| hear(&phone, "INVITE "));
+    let from_cic = |start: &str| tokio::task::block_in_place(|| hear(&phone, start));
+    let invite = from_cic("INVITE ");
     assert!(invite.starts_with(&tenant.net.put("INVITE sip:2005@NET.45:5070 SIP/2.0")), "{invite}");
-    phone.send_to(respond(&invite, "603 Decline", "").as_bytes(), &cic).unwrap();
-    assert_eq!(call.result().await.status, 603);
+    let contact = tenant.net.put("Contact: <sip:2005@NET.45:5070>\r\n");
+    let sdp = tenant.net.put(&SDP.replace("NET.10", "NET.45"));
+    let answer = respond(&invite, "200 OK", &contact).replace(
+        "Content-Length: 0\r\n",
+        &format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n", sdp.len()),
+    );
+    // An answer that is sent again is acknowledged again (RFC 3261 section 13.2.2.4).
+    for _ in 0..2 {
+        phone.send_to(format!("{answer}{sdp}").as_bytes(), &cic).unwrap();
+        let ack = from_cic("ACK ");
+        assert_eq!(line(&ack, "CSeq"), line(&invite, "CSeq").replace("INVITE", "ACK"));
+    }
+    let bye = from_cic("BYE ");
+    phone.send_to(respond(&bye, "200 OK", "").as_bytes(), &cic).unwrap();
+    let result = call.result().await;
+    assert_eq!((result.status, result.rtp_sent), (200, 10));
 }
 
 #[tokio::test]
@@ -188,6 +207,20 @@ async fn a_lost_wan_swallows_what_crosses_it() {
     tenant.behave("GW", "wan-restored");
     assert_eq!(tenant.pstn_call("+12065550003", "+14255550101").await.status, 200);
     assert_eq!(tenant.hops("+12065550003").await, "GW > CIC > ann-phone");
+}
+
+/// Nothing of a call can be carried round by agents such as these: what ends a loop is each element's own limit.
+#[tokio::test]
+async fn a_loop_between_cic_and_lync_ends_at_a_limit() {
+    let changes = [
+        ("greeting_ms: 100", "greeting_ms: 100\ncalls_max: 12"),
+        (r"number_pattern: '^\+142555501'", r"number_pattern: '^\+1425555'"),
+    ];
+    let tenant = Tenant::new("CIC", &changes);
+    assert_eq!(tenant.pstn_call("+12065550001", "+14255550299").await.status, 503);
+    let legs = tenant.legs("+12065550001").await;
+    let placed = legs.iter().filter(|leg| leg.element == "CIC" && leg.outgoing).count();
+    assert_eq!(placed, 6, "two legs a round, twelve in all");
 }
 
 #[tokio::test]
