@@ -25,6 +25,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tandem_cell::policy::{self, Policy, State, Status};
 use tandem_cell::{Cell, Settings};
+use tandem_edge::{Edge, Upstream};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
 use tandem_runtime::serve::{Health, pipe};
@@ -67,6 +68,8 @@ pub(crate) struct Running {
     pub(crate) channel: Channel,
     /// Where the API listens.
     pub(crate) grpc: Option<SocketAddr>,
+    /// The edges, in the order of the options.
+    pub(crate) edges: Vec<Edge>,
     /// What became of the directories.
     pub(crate) imported: Vec<Imported>,
 }
@@ -111,9 +114,11 @@ pub(crate) async fn up(
     for path in import::files(&directories)? {
         imported.extend(import::file(&channel, &path, import::Wish::default()).await?);
     }
-    edges::start(edges, &channel, life, &clock, &chance).await?;
+    let view = edges::view(&member, life);
+    let start = |edge: edges::Bound| edge.start(Upstream::View(view.clone()), life, &clock, &chance);
+    let edges = edges.into_iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
     health.ready().await;
-    Ok(Running { cell: member, policy, channel, grpc: address, imported })
+    Ok(Running { cell: member, policy, channel, grpc: address, edges, imported })
 }
 
 /// Waits until everything that was read is dealt with, and seen by those who answer.

@@ -1,12 +1,21 @@
 //! Edges in this process: their listeners, and their feed through the pipe.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use anyhow::bail;
+use tandem_cell::Cell;
 use tandem_domain::id::ListenerName;
+use tandem_domain::view::View;
+use tandem_edge::config::{Config, Listener};
+use tandem_edge::trace::SharedObserver;
+use tandem_edge::{Edge, Given, Upstream, system_lookup};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
-use tonic::transport::Channel;
+use tandem_runtime::listen::Bind;
+use tokio::sync::watch;
 
 /// How SIP comes in at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,46 +58,136 @@ impl FromStr for Listen {
 }
 
 /// One edge.
-#[derive(Debug)]
 pub(crate) struct EdgeOptions {
+    /// What it is told.
+    pub(crate) config: Config,
     /// Its sockets.
     pub(crate) listen: Vec<Listen>,
+    /// By which host its listeners are reached; none: by the addresses that they are bound to.
+    pub(crate) advertised: Option<String>,
+    /// Who is told of its decisions.
+    pub(crate) observer: Option<SharedObserver>,
+}
+
+impl fmt::Debug for EdgeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EdgeOptions").field("listen", &self.listen).finish_non_exhaustive()
+    }
 }
 
 /// An edge whose sockets are bound.
-#[derive(Debug)]
 pub(crate) struct Bound {
-    listen: Vec<Listen>,
+    config: Config,
+    listeners: Vec<Listener>,
+    observer: Option<SharedObserver>,
 }
 
 impl EdgeOptions {
-    /// Binds the sockets.
+    /// An edge with these sockets.
+    pub(crate) fn new(listen: Vec<Listen>) -> Self {
+        Self { config: Config::default(), listen, advertised: None, observer: None }
+    }
+
+    /// Binds the sockets. Sockets of one name are one listener.
     ///
     /// # Errors
-    /// An address that cannot be had.
+    /// An address that cannot be had, or a second socket of one name and transport.
     pub(crate) fn bind(self) -> anyhow::Result<Bound> {
-        Ok(Bound { listen: self.listen })
+        let advertised: Option<Arc<str>> = self.advertised.map(Into::into);
+        let mut listeners: Vec<Listener> = Vec::new();
+        for Listen { name, transport, address } in self.listen {
+            let at = listeners.iter().position(|l| l.name == name).unwrap_or_else(|| {
+                let advertised = advertised.clone();
+                listeners.push(Listener { name: name.clone(), advertised, udp: None, tcp: None });
+                listeners.len() - 1
+            });
+            let (listener, bind) = (&mut listeners[at], Bind::new(address, "--listen"));
+            let second = match transport {
+                Transport::Udp => listener.udp.replace(bind.udp()?).is_some(),
+                Transport::Tcp => listener.tcp.replace(bind.tcp()?).is_some(),
+            };
+            if second {
+                bail!(
+                    "listener {name} has two sockets of one transport; give the second another name with --listen"
+                );
+            }
+        }
+        Ok(Bound { config: self.config, listeners, observer: self.observer })
     }
 }
 
 impl Bound {
     /// The names of its listeners.
     pub(crate) fn names(&self) -> impl Iterator<Item = ListenerName> + '_ {
-        self.listen.iter().map(|l| l.name.clone())
+        self.listeners.iter().map(|l| l.name.clone())
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What is wrong with its configuration.
+    pub(crate) fn start(
+        self,
+        upstream: Upstream,
+        life: &Life,
+        clock: &Clock,
+        chance: &Chance,
+    ) -> anyhow::Result<Edge> {
+        let given = Given {
+            life: life.clone(),
+            clock: clock.clone(),
+            chance: chance.clone(),
+            upstream,
+            listeners: self.listeners,
+            lookup: system_lookup(),
+            observer: self.observer,
+        };
+        Ok(tandem_edge::build(self.config, given)?)
     }
 }
 
-/// Starts the edges, and returns once each has its feed.
-///
-/// # Errors
-/// What is wrong with one's configuration.
-pub(crate) async fn start(
-    edges: Vec<Bound>,
-    channel: &Channel,
-    life: &Life,
-    clock: &Clock,
-    chance: &Chance,
-) -> anyhow::Result<()> {
-    let _ = (edges, channel, life, clock, chance);
-    Ok(())
+/// Shows the view of this process to an edge in it.
+pub(crate) fn view(cell: &Cell, life: &Life) -> watch::Receiver<View> {
+    let (shown, receiver) = watch::channel(cell.view().load().view.clone());
+    let (cell, drain) = (cell.clone(), life.drain.clone());
+    life.tasks.spawn("edge view of the cell", async move {
+        let follow = cell.view().until(|| {
+            let now = cell.view().snapshot();
+            shown.send_replace(now.view.clone());
+            false
+        });
+        tokio::select! {
+            () = follow => {}
+            () = drain.draining() => {}
+        }
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_a_name_a_transport_and_an_address() {
+        let check = |text: &str, expected: Result<(&str, Transport, &str), &str>| {
+            let read = text.parse::<Listen>();
+            match (read, expected) {
+                (Ok(l), Ok((name, transport, address))) => {
+                    assert_eq!(
+                        (l.name.as_str(), l.transport, l.address.to_string().as_str()),
+                        (name, transport, address)
+                    );
+                }
+                (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
+                (read, expected) => panic!("{text}: {read:?}, not {expected:?}"),
+            }
+        };
+        check("public=udp:192.0.2.1:5060", Ok(("public", Transport::Udp, "192.0.2.1:5060")));
+        check("a=tcp:[::1]:0", Ok(("a", Transport::Tcp, "[::1]:0")));
+        check("public", Err("NAME=udp:ADDRESS:PORT"));
+        check("public=tls:192.0.2.1:5061", Err("NAME=udp:ADDRESS:PORT"));
+        check("public=udp:192.0.2.1", Err("NAME=udp:ADDRESS:PORT"));
+        check("Pub lic=udp:192.0.2.1:5060", Err("is no listener's name"));
+    }
 }
