@@ -1,7 +1,9 @@
 //! SIP messages as they lie in the receive buffer.
 //!
 //! ```text
-//! bytes --frame--> head + body --index--> Table (offsets) --keys--> Keys --validate--> the response to send, or none
+//! datagram -> Table::parse_datagram --+
+//!                                     +-> Message -> Keys -> check_request ... -> a Refusal, or on it goes
+//! stream -> StreamFramer::next -------+
 //! ```
 //!
 //! Nothing is copied: a [`Table`] holds offsets into the buffer and is used again for the next message. What a

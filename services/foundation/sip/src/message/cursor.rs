@@ -59,12 +59,12 @@ impl<'a> Cursor<'a> {
     pub(super) fn separator(&mut self, byte: u8) -> bool {
         let mut ahead = *self;
         // Most have no blanks before them.
-        if !ahead.eat(byte) && !(ahead.blanks() && ahead.eat(byte)) {
-            return false;
+        let found = ahead.eat(byte) || (ahead.blanks() && ahead.eat(byte));
+        if found {
+            ahead.blanks();
+            *self = ahead;
         }
-        ahead.blanks();
-        *self = ahead;
-        true
+        found
     }
 
     /// The next `len` bytes.
