@@ -122,6 +122,15 @@ pub enum ConfigError {
     /// The id cannot stand in a resource name.
     #[error("`id` {0:?} needs 1 to 64 lower-case letters, digits and '-'")]
     Id(String),
+    /// The last good feed cannot be opened.
+    #[error("the last good feed {} cannot be opened; mend its directory or rights, or name another with `last_good`", path.display())]
+    LastGood {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// A socket does not know its own address.
     #[error("listener {name}: its socket has no address")]
     Socket {

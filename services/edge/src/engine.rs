@@ -55,8 +55,28 @@ const QUIET: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) view: View,
-    /// Since when the feed is away. None: it is there.
-    pub(crate) away_since: Option<Duration>,
+    /// Whether there is a view at all: until then nobody is known.
+    pub(crate) ready: bool,
+    /// The feed is away.
+    pub(crate) away: Option<Away>,
+    /// How long the store has been away from upstream, in ms.
+    pub(crate) store_stale_ms: u64,
+}
+
+/// Since when the feed is away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Away {
+    /// Since then, in this process.
+    pub(crate) since: Now,
+    /// How old it was then: what was read from disk is older than the process.
+    pub(crate) before: Duration,
+}
+
+impl Facts {
+    /// How old what is decided by is; none: it is kept up to date.
+    pub(crate) fn age(&self, now: Now) -> Option<Duration> {
+        self.away.map(|away| now.saturating_sub(away.since) + away.before)
+    }
 }
 
 /// The engine.

@@ -39,6 +39,7 @@ pub mod config;
 mod engine;
 mod events;
 mod facts;
+mod feed;
 mod listeners;
 mod names;
 pub mod stats;
@@ -57,6 +58,8 @@ use tandem_sip::proxy::Proxy;
 use tandem_sip::transaction::Transport;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tonic::metadata::MetadataMap;
+use tonic::transport::Channel;
 
 use config::{Config, ConfigError, Listener, ms};
 use engine::{Engine, Facts, State};
@@ -71,6 +74,31 @@ const ARRIVED_MAX: usize = 1_024;
 pub enum Upstream {
     /// A view that somebody else in this process keeps: every change of it is taken over.
     View(watch::Receiver<View>),
+    /// The feed of a routing service. `metadata` goes with the call: a bearer token, where no certificate says who
+    /// we are.
+    Feed {
+        /// Where it is.
+        channel: Channel,
+        /// What goes with the call.
+        metadata: MetadataMap,
+    },
+}
+
+/// By what an edge decides now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// By nothing yet: every source is a stranger.
+    Nothing,
+    /// By a feed that is there. The store may be away from upstream: then for how many ms.
+    Live {
+        /// 0: the store is there.
+        store_stale_ms: u64,
+    },
+    /// By the last good feed, for upstream is away.
+    LastGood {
+        /// How old it is, in ms.
+        age_ms: u64,
+    },
 }
 
 /// What an edge is built from, beside its configuration: everything that a test gives by hand.
@@ -97,9 +125,30 @@ pub struct Edge {
     id: String,
     counters: Arc<Counters>,
     addresses: Vec<(ListenerName, Transport, SocketAddr)>,
+    facts: watch::Receiver<Facts>,
+    clock: Clock,
 }
 
 impl Edge {
+    /// By what it decides now.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        let facts = self.facts.borrow();
+        match facts.age(self.clock.monotonic()) {
+            _ if !facts.ready => Source::Nothing,
+            Some(age) => Source::LastGood { age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX) },
+            None => Source::Live { store_stale_ms: facts.store_stale_ms },
+        }
+    }
+
+    /// Waits until there is something to decide by, from upstream or from disk. Cancel-safe.
+    pub async fn ready(&self) {
+        let mut facts = self.facts.clone();
+        if facts.wait_for(|f| f.ready).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Its id: the beginning of every decision's.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -138,10 +187,27 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
     let counters = Arc::new(Counters::new());
     let (engine_in, arrived) = mpsc::channel(ARRIVED_MAX);
     let (events, outbox) = events::events(Arc::clone(&counters));
-    let (facts, feed) = watch::channel(Facts::default());
+    let (facts, follows) = watch::channel(Facts::default());
     match upstream {
-        Upstream::View(view) => {
-            keep(&life, view, facts, outbox);
+        Upstream::View(view) => keep(&life, view, facts, outbox),
+        Upstream::Feed { channel, metadata } => {
+            let given = feed::Given {
+                channel,
+                metadata,
+                config: config.clone(),
+                listeners: listeners.names(),
+                clock: clock.clone(),
+                chance: chance.clone(),
+                facts,
+                outbox,
+                counters: Arc::clone(&counters),
+                tasks: life.tasks.clone(),
+            };
+            let feed = feed::Feed::new(given).map_err(|source| ConfigError::LastGood {
+                path: config.last_good.clone().unwrap_or_default(),
+                source,
+            })?;
+            life.tasks.spawn("edge feed", feed.run(life.drain.clone()));
         }
     }
     for (listener, socket) in sockets.tcp {
@@ -152,6 +218,8 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
         id: config.id.clone(),
         counters: Arc::clone(&counters),
         addresses: listeners.iter().map(|l| (l.name.clone(), l.transport, l.local)).collect(),
+        facts: follows.clone(),
+        clock: clock.clone(),
     };
     let connections = Connections::new(&config, clock.clone(), life.tasks.clone(), engine_in.clone());
     let within = ms(config.resolve_ms);
@@ -168,7 +236,7 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
         connections,
         names,
         arrived,
-        feed,
+        feed: follows,
         events,
         counters,
         observer,
@@ -185,7 +253,7 @@ fn keep(
     mut outbox: events::Outbox,
 ) {
     let first = view.borrow_and_update().clone();
-    facts.send_replace(Facts { view: first, away_since: None });
+    facts.send_replace(Facts { view: first, ready: true, ..Facts::default() });
     let drain = life.drain.clone();
     life.tasks.spawn("edge view", async move {
         loop {
@@ -195,7 +263,7 @@ fn keep(
                         break;
                     }
                     let view = view.borrow_and_update().clone();
-                    facts.send_replace(Facts { view, away_since: None });
+                    facts.send_replace(Facts { view, ready: true, ..Facts::default() });
                 }
                 more = outbox.fill() => {
                     while outbox.take().is_some() {}

@@ -100,6 +100,13 @@ impl Listeners {
         self.0.iter()
     }
 
+    /// Each name once.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.0.iter().map(|p| p.name.to_string()).collect();
+        names.dedup();
+        names
+    }
+
     /// A listener's name.
     pub(crate) fn name(&self, at: u16) -> Option<&str> {
         self.get(at).map(|p| p.name.as_str())

@@ -145,7 +145,7 @@ impl Engine {
         self.state.sequence += 1;
         let id = format!("{}-{}", self.config.id, self.state.sequence);
         self.counters.decisions.up();
-        if self.state.facts.away_since.is_some() {
+        if self.state.facts.away.is_some() {
             self.counters.last_good_decisions.up();
         }
         if let Outcome::Reject(rejection) = &decision.outcome {
@@ -206,7 +206,7 @@ impl Engine {
                 (did, first, route.survivable)
             }
         };
-        let away = self.state.facts.away_since;
+        let age = self.state.facts.age(now);
         observer.decided(&Hop {
             tenant: q.tenant.id().name.clone(),
             call_id: q.call_id.to_owned(),
@@ -217,7 +217,7 @@ impl Engine {
             revision: decision.revision,
             did,
             because: q.because,
-            last_good_ms: away.map(|since| now.saturating_sub(since).as_millis() as u64),
+            last_good_ms: age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             survivable,
             target,
             reasons: steps.as_ref().map(reasons).unwrap_or_default(),
