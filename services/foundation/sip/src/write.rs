@@ -4,7 +4,7 @@
 //! on byte for byte and in order. Messages of our own are written by [`Response`] and [`Request`].
 //!
 //! Invariants: every value that enters a message is checked for CR, LF and NUL on its way in, whoever it comes from;
-//! a message that fails the check, or outgrows [`MESSAGE_BYTES_MAX`](crate::message::MESSAGE_BYTES_MAX), leaves the
+//! a message that fails the check, or outgrows [`MESSAGE_BYTES_MAX`], leaves the
 //! output as it was.
 
 mod request;
