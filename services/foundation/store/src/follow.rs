@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
 use crate::backend::Backend;
@@ -16,6 +17,9 @@ use crate::types::{Cause, Entry, Error, Listing, Position, Pulled, Shard};
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many entries one pull brings at most: bounds a step's memory.
 const PULL_MAX: usize = 256;
+/// How many shards are listed ahead of what was shown, so that reading and what is done with it go side by side.
+/// Bounds the memory of it to so many shards.
+const LIST_AHEAD: usize = 4;
 
 /// What a follower learns, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,12 +42,22 @@ struct Place {
     held: Vec<Entry>,
 }
 
+/// A listing on its way; given up when dropped.
+struct Ahead(JoinHandle<Result<Listing, Error>>);
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Follows every shard of a cell. Dropping it stops it; it holds nothing in the store.
 pub struct Follower {
     backend: Arc<dyn Backend>,
     hints: broadcast::Receiver<Shard>,
     places: Vec<Place>,
     to_list: VecDeque<Shard>,
+    listing: VecDeque<(Shard, Ahead)>,
     to_pull: BTreeSet<Shard>,
     /// The shard pulled last: the next one is the next in turn, so that a busy shard holds up no other.
     pulled: Shard,
@@ -71,6 +85,7 @@ impl Follower {
             hints,
             places,
             to_list,
+            listing: VecDeque::new(),
             to_pull: BTreeSet::new(),
             pulled: Shard::CELL,
             looked: Instant::now(),
@@ -92,12 +107,12 @@ impl Follower {
     /// [`Error::Unavailable`] while the store cannot be read: ask again, nothing is missed.
     pub async fn next(&mut self) -> Result<Followed, Error> {
         loop {
-            if let Some(shard) = self.to_list.front().copied() {
-                let listing = self.backend.list(shard).await?;
-                self.to_list.pop_front();
-                let place = &mut self.places[shard.index()];
-                *place = Place { position: listing.position, held: Vec::new() };
-                return Ok(Followed::Listed(shard, listing));
+            self.list_ahead();
+            if let Some((shard, ahead)) = self.listing.front_mut() {
+                let shard = *shard;
+                let listed = (&mut ahead.0).await;
+                self.listing.pop_front();
+                return self.listed(shard, listed);
             }
             if !self.synchronised {
                 self.synchronised = true;
@@ -113,6 +128,35 @@ impl Follower {
                 continue;
             }
             self.wait().await?;
+        }
+    }
+
+    /// Begins listings, as many as may be ahead.
+    fn list_ahead(&mut self) {
+        while self.listing.len() < LIST_AHEAD {
+            let Some(shard) = self.to_list.pop_front() else { return };
+            let backend = Arc::clone(&self.backend);
+            let listing = tokio::spawn(async move { backend.list(shard).await });
+            self.listing.push_back((shard, Ahead(listing)));
+        }
+    }
+
+    /// Takes a listing; one that failed is begun again by the next call.
+    fn listed(
+        &mut self,
+        shard: Shard,
+        listed: Result<Result<Listing, Error>, JoinError>,
+    ) -> Result<Followed, Error> {
+        let listed = listed.unwrap_or_else(|_| Err(Error::Unavailable("a listing was given up".into())));
+        match listed {
+            Ok(listing) => {
+                self.places[shard.index()] = Place { position: listing.position, held: Vec::new() };
+                Ok(Followed::Listed(shard, listing))
+            }
+            Err(e) => {
+                self.to_list.push_front(shard);
+                Err(e)
+            }
         }
     }
 

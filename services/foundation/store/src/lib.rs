@@ -16,10 +16,13 @@
 //! - at most one holder of a claim whose token is accepted: a stale token is refused;
 //! - expiry is a write: what expired is seen as a change by everybody who follows;
 //! - deadlines are in shard time, which never runs backwards and never jumps ahead by more than 2 s a step;
-//! - a follower whose last entry is no longer there is told `Resync`, and never misses a change silently.
+//! - a follower whose last entry is no longer there is told `Resync`, and never misses a change silently;
+//! - a change that is larger than a commit (an import of 100,000 users) is staged in parts that nobody sees and
+//!   turned over at once: readers see all of it or none.
 //!
-//! One backend today: [`embedded`], one process, durable on disk. The contract is [`Backend`]; a second one is one
-//! more line in the conformance suite. Values are bytes at that level; [`codec`] turns records into them.
+//! One backend today: [`embedded`], one process, durable on disk. The contract is [`Backend`]; the suite that every
+//! backend passes is `conformance` (a feature of this crate), where a second one is one more line. Values are bytes
+//! at that level; [`codec`] turns records into them, and [`Store`] is what services hold.
 
 pub mod backend;
 pub mod codec;

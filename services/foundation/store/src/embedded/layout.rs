@@ -129,9 +129,14 @@ pub(super) fn read_record_key(bytes: &[u8]) -> Result<(TenantId, Key), Damaged> 
     let mut from = Take(bytes);
     from.bytes(2)?;
     let tenant = take_tenant(&mut from)?;
+    Ok((tenant, read_key(from)?))
+}
+
+/// `kind key`, what follows the tenant.
+pub(super) fn read_key(mut from: Take<'_>) -> Result<Key, Damaged> {
     let kind = from.u8()?;
     let key = std::str::from_utf8(from.0).map_err(|_| Damaged("a record's key"))?;
-    Ok((tenant, Key::new(kind, key)))
+    Ok(Key::new(kind, key))
 }
 
 /// `shard deadline`, the front of `ends` and `session_ends`.

@@ -8,7 +8,8 @@ use tandem_domain::id::{Revision, TenantId};
 use super::Place;
 use super::batch::Fault;
 use super::layout::{
-    Damaged, Head, LOG, META, RECORDS, SHARD_STATES, ShardState, read_entry, read_record_key, record_key,
+    Damaged, Head, LOG, META, RECORDS, SHARD_STATES, ShardState, Take, read_entry, read_key, read_record_key,
+    record_key, tenant_key,
 };
 use crate::types::{Cause, CommitId, Key, Listing, PULL_BYTES_MAX, Position, Pulled, Shard, Stats, Stored};
 
@@ -19,12 +20,11 @@ fn begin(database: &Database) -> Result<ReadTransaction, Fault> {
     })
 }
 
-fn stored(key: &[u8], value: &[u8]) -> Result<Stored, Fault> {
-    let (tenant, name) = read_record_key(key)?;
+fn stored(tenant: TenantId, key: Key, value: &[u8]) -> Result<Stored, Fault> {
     let (head, value) = Head::read(value)?;
     Ok(Stored {
         tenant,
-        key: name,
+        key,
         value: value.into(),
         version: head.version,
         commit: head.commit,
@@ -48,7 +48,7 @@ pub(super) fn get(database: &Database, tenant: &TenantId, key: &Key) -> Result<O
     let txn = begin(database)?;
     let bytes = record_key(Shard::of(tenant), tenant, key);
     let found = txn.open_table(RECORDS)?.get(bytes.as_slice())?;
-    found.map(|f| stored(&bytes, f.value())).transpose()
+    found.map(|f| stored(tenant.clone(), key.clone(), f.value())).transpose()
 }
 
 pub(super) fn list(database: &Database, shard: Shard) -> Result<Listing, Fault> {
@@ -58,9 +58,21 @@ pub(super) fn list(database: &Database, shard: Shard) -> Result<Listing, Fault> 
     let from = shard.0.to_be_bytes();
     let to = (u32::from(shard.0) + 1).to_be_bytes();
     let mut records = Vec::new();
+    // Records of a tenant lie together: its name is read once, and shared by all of them.
+    let mut last: Option<(TenantId, Vec<u8>)> = None;
     for record in table.range(&from[..]..&to[2..])? {
         let (key, value) = record?;
-        records.push(stored(key.value(), value.value())?);
+        let key = key.value();
+        let known = last.as_ref().and_then(|(t, front)| Some((t.clone(), key.strip_prefix(&front[..])?)));
+        let (tenant, name) = match known {
+            Some((tenant, rest)) => (tenant, read_key(Take(rest))?),
+            None => {
+                let (tenant, name) = read_record_key(key)?;
+                last = Some((tenant.clone(), tenant_key(shard, &tenant)));
+                (tenant, name)
+            }
+        };
+        records.push(stored(tenant, name, value.value())?);
     }
     Ok(Listing { records, position: position(&state), at: state.time })
 }
