@@ -3,7 +3,7 @@
 //! A backend is one more line: a function that opens a store of a name on a given clock and chance. Nothing in the
 //! suite knows what is behind it, waits for real time, or looks into a file.
 //!
-//! ```ignore
+//! ```text
 //! conformance::run(Keeps::AfterClose, |opts| Box::pin(async move { open(&opts.name, opts.world) })).await;
 //! ```
 //!

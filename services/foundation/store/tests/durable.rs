@@ -213,6 +213,20 @@ async fn a_disk_that_drops_what_was_not_synced_keeps_what_was_acknowledged() {
     }
 }
 
+/// A test of these tests: what a store that does not sync would lose is noticed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[should_panic(expected = "was acknowledged at")]
+async fn a_disk_that_only_says_that_it_synced_is_noticed() {
+    let disk = LossyDisk::new();
+    let store = Embedded::open(Place::Disk(Arc::new(disk.clone())), world()).unwrap();
+    disk.lie();
+    disk.die_after(2000);
+    let acknowledged = commit_until_dead(store, 0, 100).await;
+    disk.cut_power(Power::DropsAll, &mut Dice(1));
+    let store = Embedded::open(Place::Disk(Arc::new(disk)), world()).unwrap();
+    verify(&store, &acknowledged, "a lying disk").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_by_name_and_works_again_when_it_has_room() {
     let disk = LossyDisk::new();
