@@ -1,0 +1,179 @@
+//! Watches.
+
+use std::time::Duration;
+
+use tandem_proto::station::v1 as pb;
+use tandem_proto::station::v1::import_directory_request::{Item, Mode};
+use tandem_proto::station::v1::watch_users_response::Event;
+use tandem_runtime::drain::Phase;
+use tokio::time::timeout;
+use tonic::{Code, Status, Streaming};
+
+use crate::rig::{ADMIN, Rig, SOON, header, id, name, reason, user, users, with};
+
+struct Watch(Streaming<pb::WatchUsersResponse>);
+
+impl Watch {
+    async fn of(rig: &Rig) -> Self {
+        let request = pb::WatchUsersRequest { parent: "tenants/brandt".into() };
+        Self(rig.client().watch_users(with(ADMIN, request)).await.unwrap().into_inner())
+    }
+
+    async fn next(&mut self) -> Result<Option<pb::WatchUsersResponse>, Status> {
+        timeout(SOON, self.0.message()).await.expect("in time")
+    }
+
+    /// The next event, in short.
+    async fn short(&mut self) -> String {
+        match self.next().await.unwrap().map(|m| m.event.unwrap()) {
+            Some(Event::Upsert(user)) => format!("{}={}", id(&user.name), user.display_name),
+            Some(Event::Delete(name)) => format!("-{}", id(&name)),
+            Some(Event::InitialEnd(_)) => "end of snapshot".into(),
+            Some(Event::Bookmark(_)) => "bookmark".into(),
+            Some(Event::Restart(_)) => "restart".into(),
+            None => "end".into(),
+        }
+    }
+
+    async fn shorts(&mut self, n: usize) -> Vec<String> {
+        let mut events = Vec::new();
+        for _ in 0..n {
+            events.push(self.short().await);
+        }
+        events
+    }
+}
+
+#[tokio::test]
+async fn a_watch_is_a_snapshot_then_every_change_with_its_revision() {
+    let rig = Rig::new().await;
+    let first = rig.import(header(Mode::Merge), users(2, "One")).await.unwrap();
+    let mut watch = Watch::of(&rig).await;
+    assert_eq!(watch.shorts(2).await, ["u000000=One", "u000001=One"]);
+    let end = watch.next().await.unwrap().unwrap();
+    assert!(matches!(end.event, Some(Event::InitialEnd(_))));
+    assert_eq!(end.revision, first.revision);
+    let second = rig.import(header(Mode::Merge), vec![Item::User(user("u000001", "Two"))]).await.unwrap();
+    let change = watch.next().await.unwrap().unwrap();
+    assert_eq!(change.revision, second.revision);
+    let Some(Event::Upsert(seen)) = change.event else { panic!("{change:?}") };
+    assert_eq!((seen.display_name.as_str(), seen.revision), ("Two", second.revision));
+    assert_eq!(seen.etag, rig.get("u000001").await.unwrap().etag);
+    rig.import(header(Mode::Merge), vec![Item::Delete(name("u000000"))]).await.unwrap();
+    assert_eq!(watch.short().await, "-u000000");
+}
+
+#[tokio::test]
+async fn an_idle_watch_is_marked_every_thirty_seconds() {
+    let rig = Rig::new().await;
+    let mut watch = Watch::of(&rig).await;
+    assert_eq!(watch.short().await, "end of snapshot");
+    let passing = async {
+        loop {
+            rig.hand.advance(Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        mark = watch.short() => assert_eq!(mark, "bookmark"),
+        () = passing => {}
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_is_slow_is_told_each_user_s_last_state() {
+    let rig = Rig::new().await;
+    let mut watch = Watch::of(&rig).await;
+    assert_eq!(watch.short().await, "end of snapshot");
+    // Far more than the pipe and its windows hold: most of it waits in the watch, one state a user.
+    for round in 0..30 {
+        let done = rig.import(header(Mode::Merge), users(500, &format!("{round} {}", "x".repeat(240)))).await;
+        assert_eq!(done.unwrap().written, 500);
+    }
+    let mut events = 0;
+    let mut last = std::collections::HashMap::new();
+    while last.len() < 500 || last.values().any(|round| round != "29") {
+        let event = watch.next().await.unwrap().unwrap();
+        let Some(Event::Upsert(user)) = event.event else { panic!("{event:?}") };
+        let round = user.display_name.split(' ').next().unwrap().to_owned();
+        last.insert(user.name, round);
+        events += 1;
+    }
+    assert!(events < 30 * 500, "{events} events: some states were passed over");
+}
+
+#[tokio::test]
+async fn a_reader_that_sleeps_too_long_begins_anew() {
+    let rig = Rig::new().await;
+    let mut watch = Watch::of(&rig).await;
+    assert_eq!(watch.short().await, "end of snapshot");
+    for round in 0..60 {
+        let done = rig.import(header(Mode::Merge), users(500, &format!("{round} {}", "x".repeat(240)))).await;
+        assert_eq!(done.unwrap().written, 500);
+    }
+    let mut restarted = false;
+    let mut snapshot = std::collections::BTreeMap::new();
+    loop {
+        match watch.next().await.unwrap().unwrap().event.unwrap() {
+            Event::Restart(_) => {
+                restarted = true;
+                snapshot.clear();
+            }
+            Event::Upsert(user) => {
+                snapshot.insert(user.name, user.display_name);
+            }
+            Event::InitialEnd(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(restarted);
+    assert_eq!(snapshot.len(), 500);
+    assert!(snapshot.values().all(|d| d.starts_with("59 ")));
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_a_last_mark_when_the_process_drains() {
+    let rig = Rig::new().await;
+    let mut watch = Watch::of(&rig).await;
+    assert_eq!(watch.short().await, "end of snapshot");
+    rig.life.shutdown.advance(Phase::Draining);
+    let mut rest = Vec::new();
+    loop {
+        let event = watch.short().await;
+        let ended = event == "end";
+        rest.push(event);
+        if ended {
+            break;
+        }
+    }
+    assert!(rest == ["bookmark", "end"] || rest == ["end"], "{rest:?}");
+    timeout(SOON, rig.life.tasks.ended()).await.expect("nothing is left over");
+}
+
+#[tokio::test]
+async fn a_watch_of_a_tenant_that_goes_away_ends_as_one_of_none() {
+    let rig = Rig::new().await;
+    let mut watch = Watch::of(&rig).await;
+    assert_eq!(watch.short().await, "end of snapshot");
+    let gone = vec![tandem_store::delete(tandem_domain::record::Kind::Tenant, "brandt")];
+    crate::rig::commit(&rig.cell, &tandem_domain::record::cell(), gone).await;
+    let ended = watch.next().await.unwrap_err();
+    assert_eq!((ended.code(), reason(&ended).as_str()), (Code::NotFound, "RESOURCE_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn more_watches_than_are_served_are_told_to_come_again() {
+    let rig = Rig::with(tandem_station::Config { watchers_max: 1, ..Default::default() }).await;
+    let mut watch = Watch::of(&rig).await;
+    assert_eq!(watch.short().await, "end of snapshot");
+    let request = || with(ADMIN, pb::WatchUsersRequest { parent: "tenants/brandt".into() });
+    let refused = rig.client().watch_users(request()).await.unwrap_err();
+    assert_eq!(reason(&refused), "QUOTA_EXCEEDED");
+    drop(watch);
+    let again = async {
+        while rig.client().watch_users(request()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, again).await.expect("its place is free again");
+}
