@@ -44,6 +44,35 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// A call about which nothing is decided yet.
+    pub(crate) fn new(
+        scope: u64,
+        tenant: &TenantId,
+        ingress: &TrunkName,
+        listener: u16,
+        call_id: &str,
+    ) -> Self {
+        Self {
+            scope,
+            tenant: tenant.clone(),
+            ingress: ingress.clone(),
+            listener,
+            call_id: call_id.into(),
+            is_invite: false,
+            is_emergency: false,
+            decision: String::new(),
+            destination: None,
+            forwards: 0,
+            diverted: None,
+            route: None,
+            tried: Vec::new(),
+            treatment: Treatment::default(),
+            survivable: false,
+            alike: None,
+            is_over: false,
+        }
+    }
+
     /// The trunk of a tag.
     pub(crate) fn trunk(&self, tag: u32) -> Option<&TrunkName> {
         self.tried(tag).map(|t| &t.place.trunk)

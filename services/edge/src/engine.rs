@@ -115,6 +115,8 @@ pub(crate) struct State {
     /// Which trunk an address of a stream is: a connection that fails names an address only.
     reached: HashMap<SocketAddr, Place>,
     probe_at: Now,
+    /// When each CIC was asked last, by scope.
+    watched: HashMap<u64, Now>,
     sequence: u64,
     draining: bool,
     last_heard: Now,
@@ -148,6 +150,7 @@ impl State {
             waiting: Vec::new(),
             reached: HashMap::new(),
             probe_at: Now::ZERO,
+            watched: HashMap::new(),
             sequence: 0,
             draining: false,
             last_heard: Now::ZERO,
@@ -250,6 +253,10 @@ impl Engine {
             self.on_held(now);
             self.after(now);
         }
+        if self.state.live.next_due().is_some_and(|at| at <= now) {
+            self.counters.silent.add(self.state.live.unanswered(now));
+            self.state.probe_at = self.state.probe_at.min(now + ms(self.config.probe_ms));
+        }
         if self.state.live.any_silent() && self.state.probe_at <= now {
             self.state.probe_at = now + ms(self.config.probe_ms);
             self.state.live.forget(now);
@@ -262,7 +269,10 @@ impl Engine {
         let probe = self.state.live.any_silent().then_some(self.state.probe_at);
         let held = self.state.holding.iter().map(|(at, _)| *at).min();
         let quiet = self.state.draining.then(|| self.state.last_heard + QUIET);
-        [self.proxy.next_deadline(), probe, held, quiet].into_iter().flatten().min()
+        [self.proxy.next_deadline(), self.state.live.next_due(), probe, held, quiet]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn is_done(&self, now: Now) -> bool {

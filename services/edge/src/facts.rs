@@ -19,6 +19,8 @@ pub(crate) const SILENT_FOR: Duration = Duration::from_secs(30);
 /// Silent addresses that are remembered: a pool of a few addresses for each of a thousand tenants. Past it new ones
 /// are not noted, and calls pay for them as if they had never been tried.
 const SILENT_MAX: usize = 4_096;
+/// Addresses that are asked at once.
+const ASKED_MAX: usize = 1_024;
 
 /// An address of a tenant's trunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,8 @@ struct Silent {
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     silent: Vec<Silent>,
+    /// Questions that wait for any sign of life, with until when.
+    asked: Vec<(Place, Peer, Now, Now)>,
     alike: HashMap<Alike, u16, foldhash::quality::RandomState>,
 }
 
@@ -95,6 +99,35 @@ impl Live {
         if !self.silent.is_empty() {
             self.silent.retain(|s| s.peer.address != address);
         }
+        if !self.asked.is_empty() {
+            self.asked.retain(|(_, peer, ..)| peer.address != address);
+        }
+    }
+
+    /// An address is asked whether it lives; it has until `due` to say anything. False: it is asked already, or known
+    /// to be silent, or too many are asked.
+    pub(crate) fn ask(&mut self, place: &Place, peer: Peer, now: Now, due: Now) -> bool {
+        let known = self.silent.iter().any(|s| s.peer.address == peer.address)
+            || self.asked.iter().any(|(_, p, ..)| p.address == peer.address);
+        if known || self.asked.len() >= ASKED_MAX {
+            return false;
+        }
+        self.asked.push((place.clone(), peer, now, due));
+        true
+    }
+
+    /// When the first question is over.
+    pub(crate) fn next_due(&self) -> Option<Now> {
+        self.asked.iter().map(|(.., due)| *due).min()
+    }
+
+    /// The questions that are over: who did not answer is silent. Answers how many.
+    pub(crate) fn unanswered(&mut self, now: Now) -> u64 {
+        let (due, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.asked).into_iter().partition(|(.., due)| *due <= now);
+        self.asked = left;
+        due.iter().for_each(|(place, peer, since, _)| self.silent(place, *peer, *since, now));
+        due.len() as u64
     }
 
     /// Drops what does not count any more. A silent CIC counts until it is heard.

@@ -177,12 +177,8 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
     if config.id.is_empty() {
         config.id = format!("edge-{:08x}", chance.u64() as u32);
     }
-    let mut key = [0; 16];
-    chance.fill(&mut key);
-    let key = config.key()?.unwrap_or(key);
     let (listeners, sockets) = listeners::listeners(listeners)?;
-    let mut proxy = tandem_sip::proxy::Config::new(listeners.for_proxy(), key);
-    proxy.limits.transactions_max = config.transactions_max;
+    let proxy = proxy(&config, &listeners, &chance)?;
 
     let counters = Arc::new(Counters::new());
     let (engine_in, arrived) = mpsc::channel(ARRIVED_MAX);
@@ -211,8 +207,8 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
         }
     }
     for (listener, socket) in sockets.tcp {
-        life.tasks
-            .spawn("sip accept", accept(life.clone(), clock.clone(), listener, socket, engine_in.clone()));
+        let accept = accept(life.clone(), clock.clone(), listener, socket, engine_in.clone());
+        life.tasks.spawn("sip accept", accept);
     }
     let edge = Edge {
         id: config.id.clone(),
@@ -223,10 +219,11 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
     };
     let connections = Connections::new(&config, clock.clone(), life.tasks.clone(), engine_in.clone());
     let within = ms(config.resolve_ms);
-    let names = names::Names::new(lookup, within, clock.clone(), life.tasks.clone(), engine_in);
+    let names =
+        names::Names::new(lookup, within, listeners.reach(), clock.clone(), life.tasks.clone(), engine_in);
     let engine = Engine {
         state: State::new(&config),
-        proxy: Proxy::new(proxy),
+        proxy,
         config,
         clock,
         chance,
@@ -243,6 +240,16 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
     };
     life.tasks.critical("edge", engine.run());
     Ok(edge)
+}
+
+/// The proxy core, with its key from the configuration or from chance.
+fn proxy(config: &Config, listeners: &listeners::Listeners, chance: &Chance) -> Result<Proxy, ConfigError> {
+    let mut key = [0; 16];
+    chance.fill(&mut key);
+    let key = config.key()?.unwrap_or(key);
+    let mut proxy = tandem_sip::proxy::Config::new(listeners.for_proxy(), key);
+    proxy.limits.transactions_max = config.transactions_max;
+    Ok(Proxy::new(proxy))
 }
 
 /// Takes over a view that somebody else keeps; nobody wants events.

@@ -107,6 +107,12 @@ impl Listeners {
         names
     }
 
+    /// Whether IPv4 and IPv6 can be reached.
+    pub(crate) fn reach(&self) -> (bool, bool) {
+        let any = |v4| self.0.iter().any(|p| p.local.is_ipv4() == v4);
+        (any(true), any(false))
+    }
+
     /// A listener's name.
     pub(crate) fn name(&self, at: u16) -> Option<&str> {
         self.get(at).map(|p| p.name.as_str())

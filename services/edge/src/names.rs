@@ -55,6 +55,8 @@ pub(crate) struct Names {
     asked: Vec<String>,
     lookup: Lookup,
     within: Duration,
+    /// Whether we can reach IPv4 and IPv6.
+    reach: (bool, bool),
     clock: Clock,
     tasks: Tasks,
     engine: mpsc::Sender<Arrived>,
@@ -64,11 +66,12 @@ impl Names {
     pub(crate) fn new(
         lookup: Lookup,
         within: Duration,
+        reach: (bool, bool),
         clock: Clock,
         tasks: Tasks,
         engine: mpsc::Sender<Arrived>,
     ) -> Self {
-        Self { kept: HashMap::new(), asked: Vec::new(), lookup, within, clock, tasks, engine }
+        Self { kept: HashMap::new(), asked: Vec::new(), lookup, within, reach, clock, tasks, engine }
     }
 
     /// The address of a host, at once if it is one or is known.
@@ -80,13 +83,18 @@ impl Names {
             Some((found, until)) if *until > now => return found.map_or(Found::Nothing, Found::Address),
             _ => {}
         }
-        if !self.asked.iter().any(|a| a == host) {
+        if !self.is_asked(host) {
             if self.asked.len() >= ASKED_MAX {
                 return Found::Nothing;
             }
             self.ask(host.to_owned());
         }
         Found::Asked
+    }
+
+    /// Whether a name is being asked.
+    pub(crate) fn is_asked(&self, host: &str) -> bool {
+        self.asked.iter().any(|a| a == host)
     }
 
     fn ask(&mut self, host: String) {
@@ -106,17 +114,19 @@ impl Names {
         (self.lookup)(host.to_owned())
     }
 
-    /// An answer came.
-    pub(crate) fn found(&mut self, host: &str, addresses: &[IpAddr], now: Now) {
+    /// An answer came: the first address that we can reach counts.
+    pub(crate) fn found(&mut self, host: &str, addresses: &[IpAddr], now: Now) -> Option<IpAddr> {
         self.asked.retain(|a| a != host);
+        let reaches = |ip: &&IpAddr| if ip.is_ipv4() { self.reach.0 } else { self.reach.1 };
+        let first = addresses.iter().find(reaches).copied();
         if self.kept.len() >= NAMES_MAX {
             self.kept.retain(|_, (_, until)| *until > now);
         }
         if self.kept.len() < NAMES_MAX {
-            let first = addresses.first().copied();
             let until = now + if first.is_some() { KEPT_FOR } else { NONE_FOR };
             self.kept.insert(host.to_owned(), (first, until));
         }
+        first
     }
 }
 

@@ -1,5 +1,7 @@
 //! Calls through an edge: redirect and proxy, over UDP and TCP.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use support::*;

@@ -95,30 +95,15 @@ impl Engine {
             && let Some(contacts) = contacts(&route, said.called)
         {
             self.counters.redirected.up();
+            self.watch(owner.scope, &owner.tenant, peer.listener, now);
             return self.proxy.redirect(id, &contacts, now);
         }
         if is_invite {
             self.state.dialogs.remember(keys.call_id, owner.scope, owner.tenant.id());
         }
-        let call = Call {
-            scope: owner.scope,
-            tenant: owner.tenant.id().clone(),
-            ingress: ingress.clone(),
-            listener: peer.listener,
-            call_id: keys.call_id.into(),
-            is_invite,
-            is_emergency: decided.decision.emergency,
-            decision: decided.id,
-            destination: None,
-            forwards: said.hints.forwards,
-            diverted: None,
-            route: Some(route),
-            tried: Vec::new(),
-            treatment: Default::default(),
-            survivable: false,
-            alike: None,
-            is_over: false,
-        };
+        let mut call = Call::new(owner.scope, owner.tenant.id(), ingress, peer.listener, keys.call_id);
+        (call.is_invite, call.is_emergency) = (is_invite, decided.decision.emergency);
+        (call.decision, call.forwards, call.route) = (decided.id, said.hints.forwards, Some(route));
         self.state.calls.insert(id, call);
         self.counters.proxied.up();
         self.count_alike(id, decided.alike.filter(|_| is_invite));

@@ -154,12 +154,12 @@ impl Engine {
     }
 
     /// A name was looked up: the calls that waited for it go on if they wait for no other.
-    pub(super) fn on_named(&mut self, host: &str, now: Now) {
+    pub(super) fn on_named(&mut self, now: Now) {
         let waiting = std::mem::take(&mut self.state.naming);
         for id in waiting {
             let route = self.state.calls.get(&id).and_then(|c| c.route.as_ref());
             let Some(route) = route else { continue };
-            if route.targets.iter().any(|t| *t.host == *host) {
+            if !route.targets.iter().any(|t| self.names.is_asked(&t.host)) {
                 self.with_request(id, |engine, message, keys| {
                     let said = Said::read(message, keys);
                     engine.carry_out(id, message, &said, now, false);

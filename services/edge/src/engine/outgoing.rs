@@ -1,8 +1,9 @@
 //! What goes out: packets to sockets and connections, names to addresses first, and the question to a silent CIC.
 
-use std::net::IpAddr;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use tandem_domain::document::terms::{Model, Transport as Way, TrunkRole};
+use tandem_domain::view::TenantView;
 use tandem_sip::message::Header;
 use tandem_sip::proxy::{CallId, Hop};
 use tandem_sip::time::Now;
@@ -10,6 +11,8 @@ use tandem_sip::transaction::{Packet, Peer, Transport};
 use tandem_sip::write::Request;
 
 use super::{Engine, Target, WAITING_MAX};
+use crate::config::ms;
+use crate::facts::Place;
 use crate::names::Found;
 
 /// Addresses of streams whose trunk is remembered.
@@ -133,8 +136,7 @@ impl Engine {
 
     /// A name was looked up: what waited for it goes on.
     pub(super) fn on_resolved(&mut self, host: &str, addresses: &[IpAddr], now: Now) {
-        self.names.found(host, addresses, now);
-        let first = addresses.first().copied();
+        let first = self.names.found(host, addresses, now);
         if first.is_none() {
             self.counters.unresolved.up();
         }
@@ -156,37 +158,74 @@ impl Engine {
             let peer = first.and_then(|ip| self.peer(&target, ip));
             self.proxy.resolved(id, peer, now);
         }
-        self.on_named(host, now);
+        self.on_named(now);
     }
 
     /// Asks every silent CIC whether it is back: no call goes there meanwhile that could find out.
     pub(super) fn probe(&mut self, now: Now) {
         let peers: Vec<Peer> = self.state.live.silent_cics().collect();
-        for peer in peers {
-            let Some(listener) = self.listeners.get(peer.listener) else { continue };
-            let (host, port, way) = (&listener.host, listener.port, peer.transport.name());
-            let mark = self.chance.u64();
-            let mut out = Vec::with_capacity(384);
-            let written = Request::new("OPTIONS", format_args!("sip:{}", peer.address), &mut out)
-                .line(
-                    Header::Via,
-                    format_args!("SIP/2.0/{way} {host}:{port};branch=z9hG4bKask{mark:x};rport"),
-                )
-                .line(Header::From, format_args!("<sip:{host}:{port}>;tag={mark:x}"))
-                .line(Header::To, format_args!("<sip:{}>", peer.address))
-                .line(Header::CallId, format_args!("{mark:016x}@{host}"))
-                .line(Header::CSeq, "1 OPTIONS")
-                .line(Header::MaxForwards, 0)
-                .finish();
-            if written.is_ok() {
-                self.send(peer, out.into(), now);
+        peers.into_iter().for_each(|peer| self.ask_alive(peer, now));
+    }
+
+    /// Asks the CICs of a tenant in local control whether they live: where calls are redirected, nothing else shows
+    /// when the survivable rules hold.
+    pub(super) fn watch(&mut self, scope: u64, tenant: &TenantView, listener: u16, now: Now) {
+        let Some(config) = tenant.config().filter(|c| c.model == Model::LocalControl) else { return };
+        if self.state.watched.get(&scope).is_some_and(|at| now < *at + ms(self.config.probe_ms)) {
+            return;
+        }
+        if self.state.watched.len() >= REACHED_MAX {
+            self.state.watched.clear();
+        }
+        self.state.watched.insert(scope, now);
+        for trunk in config.trunks_of(TrunkRole::Cic).map(|ix| config.trunk(ix)) {
+            let transport = match trunk.transport {
+                Way::Udp | Way::UdpOrTcp => Transport::Udp,
+                Way::Tcp => Transport::Tcp,
+                Way::Tls => continue,
+            };
+            for address in &trunk.addresses {
+                let Found::Address(ip) = self.names.find(&address.host, now) else { continue };
+                let target =
+                    Target { host: address.host.to_string(), port: address.port, transport, listener };
+                let Some(peer) = self.peer(&target, ip) else { continue };
+                let place = Place {
+                    scope,
+                    tenant: tenant.id().clone(),
+                    trunk: trunk.name.clone(),
+                    role: trunk.role,
+                    host: address.host.clone(),
+                    port: address.port,
+                };
+                let due = now + ms(trunk.no_response_ms);
+                if self.state.live.ask(&place, peer, now, due) {
+                    self.ask_alive(peer, now);
+                }
             }
+        }
+    }
+
+    fn ask_alive(&mut self, peer: Peer, now: Now) {
+        let Some(listener) = self.listeners.get(peer.listener) else { return };
+        let (host, port, way) = (&listener.host, listener.port, peer.transport.name());
+        let mark = self.chance.u64();
+        let mut out = Vec::with_capacity(384);
+        let written = Request::new("OPTIONS", format_args!("sip:{}", peer.address), &mut out)
+            .line(Header::Via, format_args!("SIP/2.0/{way} {host}:{port};branch=z9hG4bKask{mark:x};rport"))
+            .line(Header::From, format_args!("<sip:{host}:{port}>;tag={mark:x}"))
+            .line(Header::To, format_args!("<sip:{}>", peer.address))
+            .line(Header::CallId, format_args!("{mark:016x}@{host}"))
+            .line(Header::CSeq, "1 OPTIONS")
+            .line(Header::MaxForwards, 0)
+            .finish();
+        if written.is_ok() {
+            self.send(peer, out.into(), now);
         }
     }
 
     /// How many seconds a caller is asked to wait: spread, so that those whom we refuse together do not return together.
     pub(super) fn retry_after(&self) -> String {
-        let wait = self.chance.jitter(crate::config::ms(self.config.retry_after_ms), 50);
+        let wait = self.chance.jitter(ms(self.config.retry_after_ms), 50);
         // Whole seconds, at least one: zero would mean at once.
         (wait.as_millis().div_ceil(1_000)).max(1).to_string()
     }

@@ -275,6 +275,16 @@ impl Peer {
         }
     }
 
+    /// The INVITE of this call; others are skipped.
+    pub(crate) async fn expect_call(&self, call: &str) -> String {
+        loop {
+            let message = self.recv().await;
+            if message.starts_with("INVITE") && header(&message, "Call-ID") == call {
+                return message;
+            }
+        }
+    }
+
     /// Whether nothing is waiting to be read.
     pub(crate) fn is_quiet(&self) -> bool {
         let mut buffer = [0; 1];
@@ -340,6 +350,27 @@ impl Stream {
             assert!(count > 0, "the connection was closed");
             self.buffer.extend_from_slice(&piece[..count]);
         }
+    }
+
+    /// This many bytes.
+    pub(crate) async fn recv_raw(&mut self, count: usize) -> String {
+        while self.buffer.len() < count {
+            let mut piece = [0; 256];
+            let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut piece)).await.unwrap().unwrap();
+            self.buffer.extend_from_slice(&piece[..read]);
+        }
+        let rest = self.buffer.split_off(count);
+        String::from_utf8(std::mem::replace(&mut self.buffer, rest)).unwrap()
+    }
+
+    /// Everything until the other side closes.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut all = std::mem::take(&mut self.buffer);
+        let read =
+            tokio::time::timeout(PATIENCE, self.stream.read_to_end(&mut all)).await.expect("not closed");
+        // A reset is a close, too: bytes of ours were not read.
+        let _ = read;
+        String::from_utf8(all).unwrap()
     }
 
     pub(crate) async fn expect(&mut self, start: &str) -> String {
