@@ -1,0 +1,125 @@
+//! From an error to one clear line and an exit code.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+
+use tandem_runtime::document::{Rejected, render_all};
+use tandem_runtime::exit::Exit;
+use tandem_runtime::term::Terminal;
+use tandem_runtime::{listen, serve, telemetry};
+use tandem_store::embedded::OpenError;
+use tonic::{Code, Status};
+
+use crate::cli::Global;
+use crate::show;
+
+/// What was given cannot be used; the message says why and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Input(pub(crate) String);
+
+/// The server that was asked cannot be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("{server} cannot be reached ({why}); is `tandem up` running there? Name another with --server")]
+pub(crate) struct Unreachable {
+    /// Who was asked.
+    pub(crate) server: String,
+    /// What the network said.
+    pub(crate) why: String,
+}
+
+/// Writes an error to standard error and gives its exit code.
+pub(crate) fn report(error: &anyhow::Error, global: &Global) -> Exit {
+    let exit = exit(error);
+    let text = if global.json() {
+        serde_json::json!({"error": words(error, &Terminal::plain()), "exit": exit.code()}).to_string()
+    } else {
+        words(error, &Terminal::stderr(global.color))
+    };
+    show::error(&text);
+    exit
+}
+
+/// The error in words. What is placed in a file is shown as a compiler shows it.
+fn words(error: &anyhow::Error, terminal: &Terminal) -> String {
+    if let Some(Rejected(diagnostics)) = find::<Rejected>(error) {
+        return render_all(diagnostics, terminal.color);
+    }
+    let mut words = String::from(if terminal.color { "\x1b[1;31merror\x1b[0m" } else { "error" });
+    for cause in error.chain() {
+        let text = match cause.downcast_ref::<Status>() {
+            Some(status) => status.message().to_owned(),
+            None => cause.to_string(),
+        };
+        // Some causes say what their own cause says.
+        if !words.ends_with(&text) {
+            let _ = write!(words, ": {text}");
+        }
+        if cause.is::<Status>() {
+            break;
+        }
+    }
+    words
+}
+
+fn find<T: StdError + 'static>(error: &anyhow::Error) -> Option<&T> {
+    error.chain().find_map(|cause| cause.downcast_ref())
+}
+
+fn exit(error: &anyhow::Error) -> Exit {
+    if find::<Rejected>(error).is_some() || find::<Input>(error).is_some() {
+        return Exit::DataError;
+    }
+    if let Some(open) = find::<OpenError>(error) {
+        return match open {
+            OpenError::InUse { .. } => Exit::Temporary,
+            OpenError::Damaged { .. } | OpenError::Format { .. } => Exit::DataError,
+            OpenError::Thread(_) => Exit::Internal,
+            _ => Exit::CannotCreate,
+        };
+    }
+    if let Some(status) = find::<Status>(error) {
+        return of_status(status);
+    }
+    let config = find::<tandem_edge::config::ConfigError>(error).is_some()
+        || find::<serve::TlsError>(error).is_some()
+        || find::<telemetry::Error>(error).is_some();
+    match () {
+        () if find::<listen::Error>(error).is_some() => Exit::CannotCreate,
+        () if find::<Unreachable>(error).is_some() => Exit::Unavailable,
+        () if config => Exit::Config,
+        () if find::<std::io::Error>(error).is_some() => Exit::Io,
+        () => Exit::Internal,
+    }
+}
+
+fn of_status(status: &Status) -> Exit {
+    match status.code() {
+        Code::Unavailable => Exit::Unavailable,
+        Code::DeadlineExceeded | Code::Aborted | Code::ResourceExhausted | Code::Cancelled => Exit::Temporary,
+        Code::Unauthenticated | Code::PermissionDenied => Exit::Denied,
+        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::OutOfRange => Exit::DataError,
+        _ => Exit::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_and_a_code() {
+        let check = |error: anyhow::Error, line: &str, code: Exit| {
+            assert_eq!((words(&error, &Terminal::plain()).as_str(), exit(&error)), (line, code));
+        };
+        check(Input("no such tenant".into()).into(), "error: no such tenant", Exit::DataError);
+        check(Status::not_found("no tenant").into(), "error: no tenant", Exit::DataError);
+        check(Status::unavailable("away").into(), "error: away", Exit::Unavailable);
+        let io = std::io::Error::other("broken");
+        check(anyhow::Error::from(io).context("x.yaml"), "error: x.yaml: broken", Exit::Io);
+        let nested: anyhow::Result<()> = Err(Status::permission_denied("no")).context("asking");
+        check(nested.unwrap_err(), "error: asking: no", Exit::Denied);
+    }
+}
