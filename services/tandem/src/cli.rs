@@ -1,8 +1,8 @@
 //! The command line: what may be written, and who does it.
 
 mod call;
-mod client;
-mod directory;
+pub(crate) mod client;
+pub(crate) mod directory;
 mod sim;
 mod small;
 mod tenant;
@@ -145,7 +145,11 @@ pub(crate) fn once<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyhow::
 }
 
 /// Writes an answer, as JSON or as text.
-pub(crate) fn answer(global: &Global, json: &serde_json::Value, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+pub(crate) fn answer(
+    global: &Global,
+    json: &serde_json::Value,
+    text: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
     let text = if global.json() { serde_json::to_string_pretty(json)? } else { text() };
     show::line(&text)
 }

@@ -98,7 +98,9 @@ fn of_status(status: &Status) -> Exit {
         Code::Unavailable => Exit::Unavailable,
         Code::DeadlineExceeded | Code::Aborted | Code::ResourceExhausted | Code::Cancelled => Exit::Temporary,
         Code::Unauthenticated | Code::PermissionDenied => Exit::Denied,
-        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::OutOfRange => Exit::DataError,
+        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::OutOfRange => {
+            Exit::DataError
+        }
         _ => Exit::Internal,
     }
 }

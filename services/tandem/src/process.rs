@@ -25,11 +25,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tandem_cell::policy::{self, Policy, State, Status};
 use tandem_cell::{Cell, Settings};
+use tandem_domain::id::ListenerName;
 use tandem_edge::{Edge, Upstream};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
 use tandem_runtime::serve::{Health, pipe};
 use tandem_store::embedded::Place;
+use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 
 pub(crate) use edges::EdgeOptions;
@@ -40,9 +42,29 @@ pub(crate) use import::Imported;
 /// process left behind its session's deadline.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
+/// Which services a process serves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Services {
+    /// Decisions, and the feed to edges.
+    pub(crate) routing: bool,
+    /// The directory's only writer.
+    pub(crate) station: bool,
+}
+
+impl Services {
+    /// All.
+    pub(crate) const ALL: Self = Self { routing: true, station: true };
+    /// Routing alone.
+    pub(crate) const ROUTING: Self = Self { routing: true, station: false };
+    /// Station alone.
+    pub(crate) const STATION: Self = Self { routing: false, station: true };
+}
+
 /// What to start.
 #[derive(Debug)]
 pub(crate) struct Options {
+    /// Which services.
+    pub(crate) services: Services,
     /// Where the store lies.
     pub(crate) place: Place,
     /// The directory of the tenants' YAML; saved files are taken over.
@@ -55,6 +77,24 @@ pub(crate) struct Options {
     pub(crate) grpc: Option<GrpcOptions>,
     /// The edges.
     pub(crate) edges: Vec<EdgeOptions>,
+    /// Listeners of edges elsewhere: what tenants claim without naming a listener is claimed at each.
+    pub(crate) listeners: Vec<ListenerName>,
+}
+
+impl Options {
+    /// Every service, in memory and for this process only, with these tenants.
+    pub(crate) fn new(tenants: PathBuf) -> Self {
+        Self {
+            services: Services::ALL,
+            place: Place::Memory,
+            tenants,
+            directories: Vec::new(),
+            cell: None,
+            grpc: None,
+            edges: Vec::new(),
+            listeners: Vec::new(),
+        }
+    }
 }
 
 /// What runs. It ends with its life.
@@ -85,10 +125,10 @@ pub(crate) async fn up(
     clock: Clock,
     chance: Chance,
 ) -> anyhow::Result<Running> {
-    let Options { place, tenants, directories, cell, grpc, edges } = options;
+    let Options { services, place, tenants, directories, cell, grpc, edges, mut listeners } = options;
     let api = grpc.map(|api| grpc::Api::bind(api, life)).transpose()?;
     let edges = edges.into_iter().map(EdgeOptions::bind).collect::<anyhow::Result<Vec<_>>>()?;
-    let listeners: Vec<_> = edges.iter().flat_map(edges::Bound::names).collect();
+    listeners.extend(edges.iter().flat_map(edges::Bound::names));
     if let Err(why) = std::fs::read_dir(&tenants) {
         bail!("{}: {why}; give the directory of the tenants' YAML files with --tenants", tenants.display());
     }
@@ -97,11 +137,9 @@ pub(crate) async fn up(
     settings.place = place;
     settings.listeners = listeners.clone();
     let member = Cell::open(life, clock.clone(), chance.clone(), settings).await?;
-    let routing = tandem_routing::build(life, &member, &tandem_routing::Config::default());
-    let health = Health::new(life, grpc::NAMES).await;
+    let health = Health::new(life, grpc::names(services)).await;
     let (channel, listener) = pipe();
-    let services = grpc::Services { routing: routing.routing, feed: routing.feed };
-    let address = grpc::serve(services, &health, api, listener, life, &chance)?;
+    let address = grpc::serve(services, &member, &health, api, listener, life, &chance)?;
 
     member.view().synchronised().await;
     member.session().registered().await;
@@ -114,9 +152,12 @@ pub(crate) async fn up(
     for path in import::files(&directories)? {
         imported.extend(import::file(&channel, &path, import::Wish::default()).await?);
     }
-    let view = edges::view(&member, life);
-    let start = |edge: edges::Bound| edge.start(Upstream::View(view.clone()), life, &clock, &chance);
+    let feed = || Upstream::Feed { channel: channel.clone(), metadata: MetadataMap::new() };
+    let start = |edge: edges::Bound| edge.start(feed(), life, &clock, &chance);
     let edges = edges.into_iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
+    for edge in &edges {
+        edge.ready().await;
+    }
     health.ready().await;
     Ok(Running { cell: member, policy, channel, grpc: address, edges, imported })
 }

@@ -20,7 +20,7 @@ pub(crate) struct Server {
     /// A file that holds the bearer token. `tandem up --dev` on this machine asks for none.
     #[arg(long, env = "TANDEM_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// A file with the certificates (PEM) that vouch for the server, instead of the system's.
+    /// A file with the certificates (PEM) that vouch for an https server.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// How long an answer may take, in seconds.
@@ -64,8 +64,7 @@ impl Server {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub(crate) async fn channel(&self) -> anyhow::Result<Channel> {
-        let unreachable =
-            |why: String| Unreachable { server: self.server.clone(), why };
+        let unreachable = |why: String| Unreachable { server: self.server.clone(), why };
         self.endpoint()?.connect().await.map_err(|error| {
             // The outermost error says "transport error" and no more.
             let mut why: &dyn std::error::Error = &error;
@@ -88,11 +87,12 @@ impl Server {
         match scheme.as_deref() {
             Some("http") => Ok(endpoint),
             Some("https") => {
-                let mut tls = ClientTlsConfig::new().with_enabled_roots();
-                if let Some(ca) = &self.ca {
-                    let pem = std::fs::read(ca).map_err(|why| Input(format!("{}: {why}", ca.display())))?;
-                    tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-                }
+                let missing = || {
+                    Input("https needs --ca FILE: the certificates (PEM) that vouch for the server".into())
+                };
+                let ca = self.ca.as_ref().ok_or_else(missing)?;
+                let pem = std::fs::read(ca).map_err(|why| Input(format!("{}: {why}", ca.display())))?;
+                let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
                 Ok(endpoint.tls_config(tls)?)
             }
             _ => Err(wrong().into()),
@@ -105,7 +105,8 @@ impl Server {
     /// A file that cannot be read, or holds no token. What it holds is not told.
     pub(crate) fn token(&self) -> anyhow::Result<Option<MetadataValue<Ascii>>> {
         let Some(file) = &self.token_file else { return Ok(None) };
-        let text = std::fs::read_to_string(file).map_err(|why| Input(format!("{}: {why}", file.display())))?;
+        let text =
+            std::fs::read_to_string(file).map_err(|why| Input(format!("{}: {why}", file.display())))?;
         let mut value = format!("Bearer {}", text.trim())
             .parse::<MetadataValue<Ascii>>()
             .map_err(|_| Input(format!("{} holds no token: one word of ASCII is wanted", file.display())))?;

@@ -18,7 +18,9 @@ pub(crate) enum Caller {
     ///
     /// The token is read from standard input, so that it stands in no history of a shell. With --new one is made and
     /// printed with its digest.
-    #[command(after_long_help = "Examples:\n  tandem caller digest < token.txt\n  tandem caller digest --new")]
+    #[command(
+        after_long_help = "Examples:\n  tandem caller digest < token.txt\n  tandem caller digest --new"
+    )]
     Digest {
         /// Make a token: 32 bytes of chance.
         #[arg(long)]
@@ -34,11 +36,15 @@ pub(crate) fn caller(caller: Caller, global: &Global) -> anyhow::Result<Exit> {
         Chance::machine().fill(&mut bytes);
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let digest = tandem_wire::caller::digest(&token);
-        answer(global, &json!({"token": token, "digest": digest}), || format!("token   {token}\ndigest  {digest}"))?;
+        answer(global, &json!({"token": token, "digest": digest}), || {
+            format!("token   {token}\ndigest  {digest}")
+        })?;
         return Ok(Exit::Ok);
     }
     if io::stdin().is_terminal() {
-        return Err(Input("write the token to standard input: tandem caller digest < token.txt".into()).into());
+        return Err(
+            Input("write the token to standard input: tandem caller digest < token.txt".into()).into()
+        );
     }
     let mut token = String::new();
     io::stdin().lock().take(64 * 1024).read_to_string(&mut token)?;

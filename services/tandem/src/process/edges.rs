@@ -6,16 +6,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::bail;
-use tandem_cell::Cell;
 use tandem_domain::id::ListenerName;
-use tandem_domain::view::View;
 use tandem_edge::config::{Config, Listener};
 use tandem_edge::trace::SharedObserver;
 use tandem_edge::{Edge, Given, Upstream, system_lookup};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
 use tandem_runtime::listen::Bind;
-use tokio::sync::watch;
 
 /// How SIP comes in at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,24 +141,6 @@ impl Bound {
         };
         Ok(tandem_edge::build(self.config, given)?)
     }
-}
-
-/// Shows the view of this process to an edge in it.
-pub(crate) fn view(cell: &Cell, life: &Life) -> watch::Receiver<View> {
-    let (shown, receiver) = watch::channel(cell.view().load().view.clone());
-    let (cell, drain) = (cell.clone(), life.drain.clone());
-    life.tasks.spawn("edge view of the cell", async move {
-        let follow = cell.view().until(|| {
-            let now = cell.view().snapshot();
-            shown.send_replace(now.view.clone());
-            false
-        });
-        tokio::select! {
-            () = follow => {}
-            () = drain.draining() => {}
-        }
-    });
-    receiver
 }
 
 #[cfg(test)]

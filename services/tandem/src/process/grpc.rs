@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tandem_proto::routing::v1::edge_feed_server::EdgeFeed;
-use tandem_proto::routing::v1::edge_feed_server::EdgeFeedServer;
-use tandem_proto::routing::v1::routing_server::{Routing, RoutingServer};
+use tandem_cell::Cell;
 use tandem_runtime::clock::Chance;
 use tandem_runtime::document::{Limits, Source};
 use tandem_runtime::drain::Life;
@@ -15,9 +13,21 @@ use tandem_wire::authority::Gate;
 use tandem_wire::caller::{Caller, Callers, Scopes, Table, Tenants};
 use tokio::net::TcpListener;
 
+use super::Services;
+
+const ROUTING: &str = "tandem.routing.v1.Routing";
+const FEED: &str = "tandem.routing.v1.EdgeFeed";
+const DIRECTORY: &str = "tandem.station.v1.Directory";
+
 /// The services of the process, as health names them.
-pub(crate) const NAMES: &[&str] =
-    &["tandem.routing.v1.Routing", "tandem.routing.v1.EdgeFeed", "tandem.station.v1.Directory"];
+pub(crate) const fn names(services: Services) -> &'static [&'static str] {
+    match (services.routing, services.station) {
+        (true, true) => &[ROUTING, FEED, DIRECTORY],
+        (true, false) => &[ROUTING, FEED],
+        (false, true) => &[DIRECTORY],
+        (false, false) => &[],
+    }
+}
 
 /// How the API is served on a socket.
 #[derive(Debug)]
@@ -72,34 +82,29 @@ fn ourselves() -> Caller {
     Caller::new("in-process", Tenants::All, Scopes::all())
 }
 
-/// What is served.
-pub(crate) struct Services<R: Routing, F: EdgeFeed> {
-    /// Which way each call goes.
-    pub(crate) routing: RoutingServer<R>,
-    /// The feed to edges.
-    pub(crate) feed: EdgeFeedServer<F>,
-}
-
 /// Serves the API; returns where it listens.
 ///
 /// # Errors
 /// A socket without an address.
-pub(crate) fn serve<R: Routing, F: EdgeFeed>(
-    services: Services<R, F>,
+pub(crate) fn serve(
+    services: Services,
+    cell: &Cell,
     health: &Health,
     api: Option<Api>,
     pipe: PipeListener,
     life: &Life,
     chance: &Chance,
 ) -> anyhow::Result<Option<SocketAddr>> {
-    let mut address = None;
     let mut server = Server::new("grpc", life.clone(), chance.clone())
-        .service(services.routing)
-        .service(services.feed)
         .health(health)
         .descriptors(tandem_proto::DESCRIPTORS)
         .reflection(true)
         .pipe(pipe);
+    if services.routing {
+        let routing = tandem_routing::build(life, cell, &tandem_routing::Config::default());
+        server = server.service(routing.routing).service(routing.feed);
+    }
+    let mut address = None;
     let callers = match api {
         Some(Api { listener, tls, callers }) => {
             address = Some(listener.local_addr()?);

@@ -27,7 +27,8 @@ mod tests {
     #[test]
     fn a_message_is_what_protobuf_says() {
         let owner = pb::Owner { kind: pb::owner::Kind::CicUser.into(), id: "jane".into() };
-        let decision = pb::Decision { revision: 7, owner: Some(owner), stale_ms: 0, ..pb::Decision::default() };
+        let decision =
+            pb::Decision { revision: 7, owner: Some(owner), stale_ms: 0, ..pb::Decision::default() };
         let expected = json!({"revision": 7, "owner": {"kind": "CIC_USER", "id": "jane"}});
         assert_eq!(message("tandem.routing.v1.Decision", &decision).unwrap(), expected);
     }

@@ -1,0 +1,83 @@
+//! `tandem sim`: a simulator in a process of its own.
+
+use anyhow::Context as _;
+use serde_json::json;
+use tandem_runtime::clock::{Chance, Clock};
+use tandem_runtime::drain::{self, Grace, Life};
+use tandem_runtime::exit::Exit;
+use tandem_runtime::listen::{Bind, require_loopback};
+use tandem_runtime::serve::Server;
+use tandem_sim::cli::SimArgs;
+use tandem_sim::{CallResult, Place, Simulator, SimulatorService, World};
+
+use super::{Global, answer};
+use crate::failure::Input;
+use crate::show;
+
+/// Does what `tandem sim` says.
+pub(crate) fn run(args: &SimArgs, global: &Global) -> anyhow::Result<Exit> {
+    let kind = &args.simulator;
+    if kind.run_args().check {
+        kind.check()?;
+        answer(global, &json!({"ok": true}), || "the configuration is right".to_owned())?;
+        return Ok(Exit::Ok);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut exit = Exit::Ok;
+        let told = &mut exit;
+        let run = |life: Life| async move {
+            let world = World::new(Clock::machine(), Chance::machine(), life.clone());
+            let simulator = kind.start(&world)?;
+            status(args, &simulator, &life)?;
+            let calls = kind.run_args().calls();
+            if calls.is_empty() {
+                return answer(global, &json!({"running": true}), || "running; Ctrl-C ends it".to_owned());
+            }
+            for call in calls {
+                if !place(&simulator, call, global).await? {
+                    *told = Exit::Failed;
+                }
+            }
+            life.shutdown.leave();
+            Ok(())
+        };
+        drain::run(Grace::DESK, drain::signals()?, run).await?;
+        Ok(exit)
+    })
+}
+
+/// Serves status queries. They name every call, so they are for this machine only.
+fn status(args: &SimArgs, simulator: &Simulator, life: &Life) -> anyhow::Result<()> {
+    let Some(address) = args.simulator.run_args().status else { return Ok(()) };
+    require_loopback(address, "--status").map_err(|_| {
+        Input(format!("--status tells of every call, so it listens on this machine only, not on {address}"))
+    })?;
+    let listener = Bind::new(address, "--status").tcp()?;
+    show::error(&format!("status at {}", listener.local_addr()?));
+    Server::new("status", life.clone(), Chance::machine())
+        .service(SimulatorService::new(simulator.clone()).into_server())
+        .descriptors(tandem_proto::DESCRIPTORS)
+        .reflection(true)
+        .tcp(listener, None)
+        .start()?;
+    Ok(())
+}
+
+/// Places one call; whether it was answered.
+async fn place(simulator: &Simulator, call: Place, global: &Global) -> anyhow::Result<bool> {
+    let called = call.called.clone();
+    let ongoing = simulator.place_call(call).map_err(|why| Input(why.to_string()))?;
+    let result: CallResult = ongoing.result().await;
+    let setup = u64::try_from(result.setup.as_millis()).context("a call takes no ages")?;
+    let json = json!({
+        "called": called, "callId": result.call_id, "status": result.status, "reason": result.reason,
+        "setupMs": setup, "redirectedTo": result.redirected_to, "rtpSent": result.rtp_sent,
+        "rtpReceived": result.rtp_received,
+    });
+    answer(global, &json, || {
+        let audio = format!("RTP {} sent, {} received", result.rtp_sent, result.rtp_received);
+        format!("{called}: {} {} after {setup} ms; {audio}", result.status, result.reason)
+    })?;
+    Ok((200..300).contains(&result.status))
+}

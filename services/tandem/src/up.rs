@@ -1,0 +1,226 @@
+//! `tandem up`: everything in one process.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tandem_cell::policy::{State, Status};
+use tandem_runtime::clock::{Chance, Clock};
+use tandem_runtime::document::render_all;
+use tandem_runtime::drain::{self, Grace, Life};
+use tandem_runtime::exit::Exit;
+use tandem_runtime::term::Terminal;
+use tandem_store::embedded::Place;
+
+use crate::cli::{Global, answer, directory};
+use crate::examples;
+use crate::process::{self, EdgeOptions, GrpcOptions, Options, Running, edges::Listen};
+use crate::serve::Api;
+use crate::show;
+
+/// `tandem up`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Without --tenants it serves three example tenants: their YAML is written to a directory \
+    that is printed, to be edited and saved. Without --data nothing is kept: the store is in memory. With --data DIR \
+    the store is DIR/store, and the examples, if --tenants is not given, DIR/tenants and DIR/directories.\n\n\
+    Without --callers, everyone on this machine may call the API, and nobody else (--dev).\n\n\
+    Examples:\n  \
+    tandem up\n  \
+    tandem up --tenants tenants --directories directories --data /var/lib/tandem\n  \
+    tandem up --listen public=udp:192.0.2.1:5060 --listen public=tcp:192.0.2.1:5060"
+)]
+pub(crate) struct Args {
+    /// The directory of the tenants' YAML. A file that is saved is taken over within a second.
+    #[arg(long, value_name = "DIR")]
+    tenants: Option<PathBuf>,
+    /// YAML of `kind: Directory`, files or directories of such: imported at the start. May be repeated.
+    #[arg(long, value_name = "PATH")]
+    directories: Vec<PathBuf>,
+    /// Where the store is kept. Without it, it is in memory.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The name of this cell; tenants of other cells are passed over.
+    #[arg(long, value_name = "NAME")]
+    cell: Option<String>,
+    /// A socket of the edge: NAME=udp:ADDRESS:PORT or NAME=tcp:ADDRESS:PORT. Tenants' documents name listeners so. May
+    /// be repeated.
+    #[arg(long, value_name = "LISTENER", default_values = ["public=udp:127.0.0.1:5060", "public=tcp:127.0.0.1:5060"])]
+    listen: Vec<Listen>,
+    /// The host by which peers reach the edge, where it listens on every address.
+    #[arg(long, value_name = "HOST")]
+    advertise: Option<String>,
+    #[command(flatten)]
+    api: Api,
+}
+
+/// Runs it.
+pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let signals = drain::signals()?;
+        let mut scratch = None;
+        let made = &mut scratch;
+        let build = |life: Life| async move {
+            let (options, temporary) = options(args)?;
+            *made = temporary;
+            let (tenants, kept) = (options.tenants.clone(), options.place.clone());
+            let running = process::up(options, &life, Clock::machine(), Chance::machine()).await?;
+            answer(global, &summary(&running), || banner(&running, &tenants, &kept))?;
+            complain(&running, global);
+            watch(&running, &life, *global);
+            Ok(())
+        };
+        let ended = drain::run(Grace::DESK, signals, build).await;
+        if let Some(directory) = scratch {
+            // What cannot be removed is in the machine's temporary directory, where it hurts nobody.
+            let _ = std::fs::remove_dir_all(directory);
+        }
+        ended?;
+        Ok(Exit::Ok)
+    })
+}
+
+/// What to start; and a directory to remove at the end, if one was made.
+fn options(args: Args) -> anyhow::Result<(Options, Option<PathBuf>)> {
+    let Args { tenants, mut directories, data, cell, listen, advertise, api } = args;
+    let mut temporary = None;
+    let place = match &data {
+        Some(data) => Place::Directory(data.join("store")),
+        None => Place::Memory,
+    };
+    let tenants = match tenants {
+        Some(tenants) => tenants,
+        None => {
+            let base = match data {
+                Some(data) => data,
+                None => {
+                    let name = format!("tandem-up-{:016x}", Chance::machine().u64());
+                    temporary.insert(std::env::temp_dir().join(name)).clone()
+                }
+            };
+            examples::unpack(&base)?;
+            if directories.is_empty() {
+                directories.push(base.join("directories"));
+            }
+            base.join("tenants")
+        }
+    };
+    let edge = EdgeOptions { advertised: advertise, ..EdgeOptions::new(listen) };
+    let grpc: GrpcOptions = api.options();
+    let (grpc, edges) = (Some(grpc), vec![edge]);
+    Ok((Options { place, directories, cell, grpc, edges, ..Options::new(tenants) }, temporary))
+}
+
+fn summary(running: &Running) -> Value {
+    let listeners: Vec<Value> = sockets(running)
+        .map(|(name, transport, address)| {
+            json!({"listener": name, "transport": transport, "address": address.to_string()})
+        })
+        .collect();
+    let tenants: Vec<String> = names(running);
+    json!({"ready": true, "grpc": running.grpc.map(|a| a.to_string()), "listeners": listeners, "tenants": tenants})
+}
+
+fn sockets(running: &Running) -> impl Iterator<Item = (String, String, SocketAddr)> + '_ {
+    let addresses = running.edges.iter().flat_map(|edge| edge.addresses());
+    addresses.map(|(name, transport, address)| {
+        (name.to_string(), format!("{transport:?}").to_ascii_lowercase(), address)
+    })
+}
+
+fn names(running: &Running) -> Vec<String> {
+    let snapshot = running.cell.view().snapshot();
+    let mut names: Vec<String> = snapshot.view.tenants().map(|t| t.id().name.to_string()).collect();
+    names.sort();
+    names
+}
+
+fn banner(running: &Running, tenants: &std::path::Path, place: &Place) -> String {
+    let mut out = String::from("tandem is up\n\n");
+    for (name, transport, address) in sockets(running) {
+        let _ = writeln!(out, "  SIP       {address} {transport}, listener `{name}`");
+    }
+    if let Some(grpc) = running.grpc {
+        let _ = writeln!(out, "  API       {grpc} gRPC, with health and reflection");
+    }
+    let _ = writeln!(out, "  tenants   {}: {}", tenants.display(), names(running).join(", "));
+    let kept = match place {
+        Place::Memory => "in memory; --data DIR keeps it".to_owned(),
+        other => format!("{other:?}"),
+    };
+    let _ = writeln!(out, "  store     {kept}");
+    let snapshot = running.cell.view().snapshot();
+    for tenant in snapshot.view.tenants() {
+        let (users, numbers) = (tenant.users_len(), tenant.numbers_len());
+        let _ = writeln!(out, "            {}: {users} users, {numbers} numbers", tenant.id().name);
+    }
+    let server = match running.grpc {
+        Some(at) if at.port() != 50051 => format!(" --server http://{at}"),
+        _ => String::new(),
+    };
+    let _ = write!(out, "\nTry, in another terminal:\n");
+    if snapshot.view.tenant("brandt").is_some() {
+        let called = "+493023125103";
+        let _ = writeln!(out, "  tandem call explain --tenant brandt --called {called}{server}");
+        let file = tenants.join("brandt.yaml");
+        let _ = writeln!(out, "  edit {} (`inbound: CicFirst`), save, and ask again", file.display());
+    } else {
+        let tenant = names(running).into_iter().next().unwrap_or_else(|| "NAME".to_owned());
+        let _ = writeln!(out, "  tandem call explain --tenant {tenant} --called NUMBER{server}");
+    }
+    let _ = write!(out, "Ctrl-C ends it.");
+    out
+}
+
+/// Says what was not taken at the start.
+fn complain(running: &Running, global: &Global) {
+    let color = Terminal::stderr(global.color).color;
+    rejected(&running.policy.status(), color);
+    for done in running.imported.iter().filter(|done| done.response.refused > 0) {
+        show::error(&directory::report(done, false, color));
+    }
+}
+
+fn rejected(status: &Status, color: bool) {
+    for file in status.files.values().filter(|file| file.is_rejected()) {
+        show::error(&render_all(&file.diagnostics, color));
+        show::error("what was in force before stays in force; mend the file and save it\n");
+    }
+}
+
+/// Says what becomes of files that are saved.
+fn watch(running: &Running, life: &Life, global: Global) {
+    let (policy, drain) = (running.policy.clone(), life.drain.clone());
+    let color = Terminal::stderr(global.color).color;
+    life.tasks.spawn("up watch", async move {
+        let mut last = policy.status();
+        loop {
+            let next = tokio::select! {
+                next = policy.until(|now| now.settled && now.files != last.files) => next,
+                () = drain.draining() => return,
+            };
+            let Some(next) = next else { return };
+            tell(&last, &next, color);
+            last = next;
+        }
+    });
+}
+
+fn tell(before: &Status, now: &Status, color: bool) {
+    for (path, file) in &now.files {
+        if before.files.get(path) == Some(file) {
+            continue;
+        }
+        if file.is_rejected() {
+            let alone = Status { files: [(path.clone(), file.clone())].into(), ..Status::default() };
+            rejected(&alone, color);
+        }
+        for (name, state) in &file.tenants {
+            if let State::InForce { generation, revision } = state {
+                show::error(&format!("{name}: generation {generation} in force at revision {revision}"));
+            }
+        }
+    }
+}
