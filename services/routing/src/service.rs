@@ -6,6 +6,7 @@ use tandem_cell::Cell;
 use tandem_cell::follower::Snapshot;
 use tandem_domain::id::Revision;
 use tandem_domain::routing::attempt::Facts;
+use tandem_domain::routing::decision::Outcome;
 use tandem_domain::routing::trail::{NoTrail, Steps};
 use tandem_domain::routing::{decide, plan, render};
 use tandem_domain::view::TenantView;
@@ -19,7 +20,7 @@ use tandem_wire::request::DecisionFilter;
 use tandem_wire::status::{Reason, Refusal};
 
 use crate::config::Config;
-use crate::ring::{Fact, Ring};
+use crate::ring::{Index, Ring};
 
 /// What every handler shares.
 #[derive(Clone, Debug)]
@@ -83,10 +84,6 @@ impl Service {
         self.0.cell.view().stale_since().map_or(0, |since| now.saturating_sub(since) / 1000)
     }
 
-    fn facts(&self) -> Facts {
-        Facts { now_ms: self.0.cell.clock().unix_micros() / 1000, ..Facts::default() }
-    }
-
     /// Decides one call.
     pub(crate) async fn route(
         &self,
@@ -96,16 +93,27 @@ impl Service {
     ) -> Result<pb::Decision, Refusal> {
         let attempt = Attempt::read(request.attempt)?;
         let tenant = self.tenant(caller, &request.parent, request.min_revision, deadline).await?;
-        let decided = decide(&tenant, &attempt.lend(), &self.facts(), &mut NoTrail);
-        let (at_us, stale_ms) = (self.0.cell.clock().unix_micros(), self.stale_ms());
-        let mut message = pb::Decision::default();
-        self.0.ring.push(|sequence| {
-            let id = format!("{}-{sequence}", self.0.process);
-            let made = Made { tenant: &tenant.id().name, id: &id, source: Source::Live, stale_ms };
-            message = tandem_wire::decision::decision(&decided, made);
-            Fact { sequence, at_us, tenant: tenant.id().clone(), attempt, decision: decided, stale_ms }
-        });
-        Ok(message)
+        let now_us = self.0.cell.clock().unix_micros();
+        let facts = Facts { now_ms: now_us / 1000, ..Facts::default() };
+        let decided = decide(&tenant, &attempt.lend(), &facts, &mut NoTrail);
+        let place = self.0.ring.take();
+        let id = format!("{}-{}", self.0.process, place.sequence);
+        let made =
+            Made { tenant: &tenant.id().name, id: &id, source: Source::Live, stale_ms: self.stale_ms() };
+        let message = tandem_wire::decision::decision(&decided, made);
+        let index = Index {
+            at_us: now_us,
+            tenant: tenant.id().clone(),
+            called: decided.called,
+            routed: matches!(decided.outcome, Outcome::Route(_)),
+        };
+        let mut fact = pb::DecisionFact {
+            at_us: index.at_us,
+            attempt: Some(attempt.into_message()),
+            decision: Some(message),
+        };
+        self.0.ring.fill(place, index, &fact);
+        Ok(fact.decision.take().unwrap_or_default())
     }
 
     /// The whole expected way of one call, with every rule that was considered. Kept nowhere.
@@ -118,7 +126,7 @@ impl Service {
         let attempt = Attempt::read(request.attempt)?;
         let assumed = tandem_wire::plan::read_assumptions(request.assume)?;
         let tenant = self.tenant(caller, &request.parent, request.min_revision, deadline).await?;
-        let facts = Facts { now_ms: self.facts().now_ms, ..assumed };
+        let facts = Facts { now_ms: self.0.cell.clock().unix_micros() / 1000, ..assumed };
         let mut trail = Steps::default();
         let decided = decide(&tenant, &attempt.lend(), &facts, &mut trail);
         let whole = plan::plan(&tenant, &attempt.lend(), &facts, &mut trail);
@@ -154,19 +162,6 @@ impl Service {
         let before = position.and_then(|p| p.try_into().ok()).map(u64::from_be_bytes);
         let (facts, more) = self.0.ring.list(tenant.id(), &filter, before, size);
         let next_page_token = more.map(|at| self.0.signer.sign(list, &at.to_be_bytes())).unwrap_or_default();
-        Ok(pb::ListDecisionsResponse {
-            decisions: facts.into_iter().map(|f| self.fact(f)).collect(),
-            next_page_token,
-        })
-    }
-
-    fn fact(&self, fact: Fact) -> pb::DecisionFact {
-        let id = format!("{}-{}", self.0.process, fact.sequence);
-        let made = Made { tenant: &fact.tenant.name, id: &id, source: Source::Live, stale_ms: fact.stale_ms };
-        pb::DecisionFact {
-            at_us: fact.at_us,
-            decision: Some(tandem_wire::decision::decision(&fact.decision, made)),
-            attempt: Some(fact.attempt.into_message()),
-        }
+        Ok(pb::ListDecisionsResponse { decisions: facts, next_page_token })
     }
 }
