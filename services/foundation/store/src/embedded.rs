@@ -47,9 +47,9 @@ use crate::types::{
 pub use crate::types::World;
 pub use open::{OpenError, lock_file};
 
-/// How many requests may wait for the writer. At a sync of 1 ms and hundreds of commits a sync this is well under
-/// a second of waiting; more callers than that wait to get in.
-const QUEUE: usize = 4096;
+/// How many requests may wait for the writer: at hundreds of commits a sync well under a second of waiting, and at
+/// worst 1 GiB. More callers than that wait to get in.
+const QUEUE: usize = 1024;
 /// How many hints a slow follower may leave unread before it is told that it missed some, which costs it a look
 /// at every shard.
 const HINTS: usize = 1024;

@@ -36,5 +36,5 @@ pub mod types;
 
 pub use backend::Backend;
 pub use follow::{Followed, Follower};
-pub use store::{Found, Store, claim, delete, put};
+pub use store::{Found, Store, claim, delete, put, update};
 pub use types::*;

@@ -153,6 +153,12 @@ pub fn claim(key: &str, record: &Record, until: Until) -> Write {
     Write { key: codec::key(record.kind(), key), what: What::Claim(codec::encode(record), until) }
 }
 
+/// The write that changes a claimed record: it keeps its token and its end.
+#[must_use]
+pub fn update(key: &str, record: &Record) -> Write {
+    Write { key: codec::key(record.kind(), key), what: What::Update(codec::encode(record)) }
+}
+
 /// The write that deletes a record.
 #[must_use]
 pub fn delete(kind: Kind, key: &str) -> Write {

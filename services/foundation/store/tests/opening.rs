@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableTable as _, TableDefinition};
 use tandem_domain::id::{Incarnation, TenantId, TenantName};
 use tandem_store::embedded::{Embedded, OpenError, Place};
 use tandem_store::{Backend as _, Commit, CommitId, Durability, Key, Shard, What, World, Write};
@@ -121,6 +121,49 @@ async fn a_damaged_file_is_found_or_reads_as_it_was() {
         }
     }
     assert!(found > 5, "damage was found {found} times of 60");
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_fails_its_own_requests_alone() {
+    const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path()).await;
+    let database = Database::create(dir.path().join("tandem.redb")).unwrap();
+    let txn = database.begin_write().unwrap();
+    let key = {
+        let mut records = txn.open_table(RECORDS).unwrap();
+        let key = records.first().unwrap().unwrap().0.value().to_vec();
+        records.insert(&key[..], &b"short"[..]).unwrap();
+        String::from_utf8(key[key.len() - 3..].to_vec()).unwrap()
+    };
+    txn.commit().unwrap();
+    drop(database);
+    let store = Arc::new(open(dir.path()).unwrap());
+    let commit = |n: u128, tenant: &str, key: &str| Commit {
+        tenant: TenantId { name: TenantName::parse(tenant).unwrap(), incarnation: Incarnation(1) },
+        id: CommitId(1000 + n),
+        preconditions: vec![],
+        writes: vec![Write { key: Key::new(3, key), what: What::Put((*b"y").into()) }],
+        durability: Durability::Local,
+        trace: None,
+    };
+    let asked: Vec<_> = (0..40)
+        .map(|n| {
+            let (tenant, key) = if n % 4 == 0 { ("acme", key.as_str()) } else { ("globex", "a") };
+            let (store, commit) = (Arc::clone(&store), commit(n, tenant, key));
+            tokio::spawn(async move { (n, store.commit(commit).await) })
+        })
+        .collect();
+    for asked in asked {
+        let (n, answer) = asked.await.unwrap();
+        match answer {
+            Ok(tandem_store::Outcome::Committed(_)) if n % 4 > 0 => {}
+            Err(tandem_store::Error::Unavailable(why)) if n % 4 == 0 => {
+                assert!(why.contains("cannot read"), "{why}");
+            }
+            other => panic!("request {n}: {other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -294,6 +294,8 @@ async fn each_planted_fault_fails_the_case_that_names_it() {
         (Fault::MixesIncarnations, "tenants_and_incarnations_share_nothing"),
         (Fault::SkipsAnEvent, "every_change_is_in_the_log_in_order_once"),
         (Fault::SkipsAnEvent, "a_log_replayed_from_its_start_is_what_is_listed"),
+        (Fault::LosesAnAcknowledgedCommit, "a_log_replayed_from_its_start_is_what_is_listed"),
+        (Fault::LosesAnAcknowledgedCommit, "what_a_follower_was_shown_is_what_is_listed"),
         (Fault::ShowsAnEventTwice, "every_change_is_in_the_log_in_order_once"),
         (Fault::TrimsTheEntryBeforeTheNewOne, "an_idle_log_keeps_what_every_follower_saw_last"),
         (Fault::TrimsAndDoesNotSay, "a_log_is_cut_by_age_and_who_lags_is_told"),

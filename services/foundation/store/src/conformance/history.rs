@@ -1,6 +1,7 @@
 //! Histories: random commits by several writers, while a follower follows. What it was shown adds up to what is
 //! there, and so does the log.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -67,12 +68,23 @@ fn random(dice: &mut Dice, id: CommitId) -> Commit {
     Commit { tenant, id, preconditions, writes, durability: Durability::Local, trace: None }
 }
 
-/// One writer: commits, retries some, and sweeps.
-async fn writer(backend: Arc<dyn Backend>, seed: u64, left: Arc<AtomicUsize>) -> Result<(), Failed> {
+/// What was acknowledged: where, at which revision, and which commit.
+type Acknowledged = BTreeSet<(Shard, Revision, CommitId)>;
+
+/// One writer: commits, retries some, and sweeps. Answers what was acknowledged.
+async fn writer(
+    backend: Arc<dyn Backend>,
+    seed: u64,
+    left: Arc<AtomicUsize>,
+) -> Result<Acknowledged, Failed> {
     let mut dice = Dice(seed);
+    let mut acknowledged = Acknowledged::new();
     for n in 0..COMMITS {
         let commit = random(&mut dice, CommitId(u128::from(seed * 10_000 + n)));
         let outcome = backend.commit(commit.clone()).await?;
+        if let Outcome::Committed(revision) = outcome {
+            acknowledged.insert((Shard::of(&commit.tenant), revision, commit.id));
+        }
         if dice.roll(4) == 0 {
             let again = backend.commit(commit.clone()).await?;
             let known =
@@ -88,11 +100,11 @@ async fn writer(backend: Arc<dyn Backend>, seed: u64, left: Arc<AtomicUsize>) ->
         }
         left.fetch_sub(1, Ordering::SeqCst);
     }
-    Ok(())
+    Ok(acknowledged)
 }
 
-/// Runs the writers while the clock moves; answers when all have ended.
-async fn write_all(rig: &Rig, seed: u64) -> Result<(), Failed> {
+/// Runs the writers while the clock moves; answers what was acknowledged when all have ended.
+async fn write_all(rig: &Rig, seed: u64) -> Result<Acknowledged, Failed> {
     for tenant in tenants() {
         rig.backend().open_session(&tenant, SessionId(1), 600_000).await?;
     }
@@ -109,10 +121,11 @@ async fn write_all(rig: &Rig, seed: u64) -> Result<(), Failed> {
         }
         tokio::task::yield_now().await;
     }
+    let mut acknowledged = Acknowledged::new();
     for task in tasks {
-        task.await.map_err(|e| Failed(e.to_string()))??;
+        acknowledged.extend(task.await.map_err(|e| Failed(e.to_string()))??);
     }
-    Ok(())
+    Ok(acknowledged)
 }
 
 /// Everything that is there.
@@ -126,7 +139,8 @@ async fn everything(rig: &Rig) -> Result<State, Failed> {
 
 async fn what_a_follower_was_shown_is_what_is_listed(rig: &Rig) -> Result<(), Failed> {
     let (mut follower, _) = synchronised(rig).await?;
-    write_all(rig, 1).await?;
+    let acknowledged = write_all(rig, 1).await?;
+    let mut shown = Acknowledged::new();
     // The end is known by one last commit to each tenant's shard.
     let mut ends = Vec::new();
     for tenant in tenants() {
@@ -147,26 +161,31 @@ async fn what_a_follower_was_shown_is_what_is_listed(rig: &Rig) -> Result<(), Fa
                         entry.revision
                     );
                     last.push((shard, entry.revision));
+                    shown.insert((shard, entry.revision, entry.commit));
                     apply(&mut state, &entry);
                 }
             }
             other => return Err(Failed(format!("a follower that was up to date was shown {other:?}"))),
         }
     }
+    same("acknowledged and not shown", &acknowledged.difference(&shown).next(), &None)?;
     same("the follower's state", &state, &everything(rig).await?)
 }
 
 async fn a_log_replayed_from_its_start_is_what_is_listed(rig: &Rig) -> Result<(), Failed> {
-    write_all(rig, 2).await?;
+    let acknowledged = write_all(rig, 2).await?;
+    let mut logged = Acknowledged::new();
     let mut state = State::new();
     for tenant in tenants() {
         let mut at = 0;
         for entry in rig.pull_all(Shard::of(&tenant), None, 16).await? {
             ensure!(entry.revision.0 > at, "revision {} after {at}", entry.revision);
             at = entry.revision.0;
+            logged.insert((Shard::of(&tenant), entry.revision, entry.commit));
             apply(&mut state, &entry);
         }
     }
+    same("acknowledged and not in the log", &acknowledged.difference(&logged).next(), &None)?;
     same("the log's state", &state, &everything(rig).await?)
 }
 

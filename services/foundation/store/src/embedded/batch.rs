@@ -20,6 +20,14 @@ pub(super) enum Fault {
     NoRevision,
 }
 
+impl Fault {
+    /// Whether it is one request's own, such as a record that cannot be read, and not the disk's: the requests
+    /// beside it are none the worse.
+    pub(super) const fn is_local(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::NoRevision)
+    }
+}
+
 impl From<redb::StorageError> for Fault {
     fn from(e: redb::StorageError) -> Self {
         Self::Disk(e.into())

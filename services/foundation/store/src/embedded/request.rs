@@ -1,4 +1,4 @@
-//! What is asked of the writer, and what it answers once it is synced.
+//! What is asked of the writer, and what it answers once that is synced.
 
 use tandem_domain::id::TenantId;
 use tokio::sync::{broadcast, oneshot};
@@ -24,65 +24,12 @@ pub(super) enum Request {
     Close(Answer<()>),
 }
 
-/// An answer that waits for the sync.
-pub(super) enum Done {
-    Outcome(Outcome, Shard, CommitId, Answer<Outcome>),
-    Unit(Result<(), Error>, Answer<()>),
-    Lives(bool, Answer<bool>),
-    Swept(usize, Shard, Answer<usize>),
-}
-
-impl Done {
-    /// The commit that was written, if it was one.
-    pub(super) fn wrote(&self) -> Option<(Shard, CommitId)> {
-        match self {
-            Self::Outcome(Outcome::Committed(_), shard, id, _) => Some((*shard, *id)),
-            _ => None,
-        }
-    }
-
-    /// Synced: says so, and hints.
-    pub(super) fn tell(self, hints: &broadcast::Sender<Shard>) {
-        // Nobody following, or a caller that went away, is no fault.
-        match self {
-            Self::Outcome(outcome, shard, _, reply) => {
-                if matches!(outcome, Outcome::Committed(_)) {
-                    let _ = hints.send(shard);
-                }
-                let _ = reply.send(Ok(outcome));
-            }
-            Self::Unit(answer, reply) => drop(reply.send(answer)),
-            Self::Lives(lives, reply) => drop(reply.send(Ok(lives))),
-            Self::Swept(n, shard, reply) => {
-                if n > 0 {
-                    let _ = hints.send(shard);
-                }
-                let _ = reply.send(Ok(n));
-            }
-        }
-    }
-
-    /// Surely nothing was written.
-    pub(super) fn refuse(self, why: &str) {
-        let error = || Error::Unavailable(why.to_owned());
-        match self {
-            Self::Outcome(_, _, _, reply) => drop(reply.send(Err(error()))),
-            Self::Unit(_, reply) => drop(reply.send(Err(error()))),
-            Self::Lives(_, reply) => drop(reply.send(Err(error()))),
-            Self::Swept(_, _, reply) => drop(reply.send(Err(error()))),
-        }
-    }
-
-    /// The sync failed: what was written may or may not stay. Everything but a commit may simply be asked again.
-    pub(super) fn doubt(self, why: &str) {
-        match self {
-            Self::Outcome(Outcome::Committed(_), _, _, reply) => {
-                drop(reply.send(Ok(Outcome::Indeterminate(why.to_owned()))));
-            }
-            // A refusal may rest on a commit of the same batch, and that is in doubt.
-            other => other.refuse(why),
-        }
-    }
+/// What a request did, as long as its answer waits for the sync.
+pub(super) enum Did {
+    Outcome(Outcome),
+    Unit(Result<(), Error>),
+    Lives(bool),
+    Swept(usize),
 }
 
 impl Request {
@@ -100,6 +47,75 @@ impl Request {
         writes.iter().map(|w| RECORD_BYTES + w.key.key.len() + value(w)).sum()
     }
 
+    /// Does it in the transaction.
+    pub(super) fn apply(&self, batch: &mut Batch<'_>, world: &World) -> Result<Did, Fault> {
+        Ok(match self {
+            Self::Commit(commit, generation, _) => Did::Outcome(batch.commit(commit, *generation)?),
+            Self::Stage { tenant, generation, part, writes, .. } => {
+                Did::Unit(Ok(batch.stage(tenant, *generation, *part, writes)?))
+            }
+            Self::OpenSession { tenant, session, ttl_ms, .. } => {
+                Did::Unit(batch.open_session(tenant, *session, *ttl_ms)?)
+            }
+            Self::KeepAlive { tenant, session, ttl_ms, .. } => {
+                Did::Lives(batch.keep_alive(tenant, *session, *ttl_ms)?)
+            }
+            Self::EndSession { tenant, session, .. } => Did::Unit(Ok(batch.end_session(tenant, *session)?)),
+            Self::Sweep(shard, _) => Did::Swept(batch.sweep(*shard, CommitId((world.chance)()))?),
+            Self::Close(_) => Did::Unit(Ok(())),
+        })
+    }
+
+    /// The commit that was written, if it is one.
+    pub(super) fn wrote(&self, did: &Did) -> Option<(Shard, CommitId)> {
+        match (self, did) {
+            (Self::Commit(commit, ..), Did::Outcome(Outcome::Committed(_))) => {
+                Some((Shard::of(&commit.tenant), commit.id))
+            }
+            _ => None,
+        }
+    }
+
+    /// Synced: says so, and hints.
+    pub(super) fn tell(self, did: Did, hints: &broadcast::Sender<Shard>) {
+        // Nobody following, or a caller that went away, is no fault.
+        match (self, did) {
+            (Self::Commit(commit, _, reply), Did::Outcome(outcome)) => {
+                if matches!(outcome, Outcome::Committed(_)) {
+                    let _ = hints.send(Shard::of(&commit.tenant));
+                }
+                let _ = reply.send(Ok(outcome));
+            }
+            (Self::Sweep(shard, reply), Did::Swept(n)) => {
+                if n > 0 {
+                    let _ = hints.send(shard);
+                }
+                let _ = reply.send(Ok(n));
+            }
+            (Self::KeepAlive { reply, .. }, Did::Lives(lives)) => drop(reply.send(Ok(lives))),
+            (
+                Self::Stage { reply, .. }
+                | Self::OpenSession { reply, .. }
+                | Self::EndSession { reply, .. }
+                | Self::Close(reply),
+                Did::Unit(answer),
+            ) => drop(reply.send(answer)),
+            // Each request does what is its own: there is no other pair.
+            (request, _) => request.refuse("the writer lost the answer"),
+        }
+    }
+
+    /// It is not known whether what was written stays. Everything but a commit may simply be asked again; so may a
+    /// refusal, for it may rest on a commit of the same batch.
+    pub(super) fn doubt(self, did: &Did, why: &str) {
+        match (self, did) {
+            (Self::Commit(_, _, reply), Did::Outcome(Outcome::Committed(_))) => {
+                drop(reply.send(Ok(Outcome::Indeterminate(why.to_owned()))));
+            }
+            (request, _) => request.refuse(why),
+        }
+    }
+
     /// Surely nothing was written.
     pub(super) fn refuse(self, why: &str) {
         let error = || Error::Unavailable(why.to_owned());
@@ -111,50 +127,6 @@ impl Request {
             | Self::Close(reply) => drop(reply.send(Err(error()))),
             Self::KeepAlive { reply, .. } => drop(reply.send(Err(error()))),
             Self::Sweep(_, reply) => drop(reply.send(Err(error()))),
-        }
-    }
-
-    /// Does it in the transaction. If that is not possible, its caller has been told.
-    pub(super) fn apply(self, batch: &mut Batch<'_>, world: &World) -> Result<Done, Fault> {
-        match self {
-            Self::Commit(commit, generation, reply) => {
-                let (shard, id) = (Shard::of(&commit.tenant), commit.id);
-                let did = batch.commit(&commit, generation);
-                tried(did, reply, |outcome, reply| Done::Outcome(outcome, shard, id, reply))
-            }
-            Self::Stage { tenant, generation, part, writes, reply } => {
-                let did = batch.stage(&tenant, generation, part, &writes);
-                tried(did, reply, |(), reply| Done::Unit(Ok(()), reply))
-            }
-            Self::OpenSession { tenant, session, ttl_ms, reply } => {
-                tried(batch.open_session(&tenant, session, ttl_ms), reply, Done::Unit)
-            }
-            Self::KeepAlive { tenant, session, ttl_ms, reply } => {
-                tried(batch.keep_alive(&tenant, session, ttl_ms), reply, Done::Lives)
-            }
-            Self::EndSession { tenant, session, reply } => {
-                let did = batch.end_session(&tenant, session);
-                tried(did, reply, |(), reply| Done::Unit(Ok(()), reply))
-            }
-            Self::Sweep(shard, reply) => {
-                let did = batch.sweep(shard, CommitId((world.chance)()));
-                tried(did, reply, |swept, reply| Done::Swept(swept, shard, reply))
-            }
-            Self::Close(reply) => Ok(Done::Unit(Ok(()), reply)),
-        }
-    }
-}
-
-fn tried<T, U>(
-    did: Result<T, Fault>,
-    reply: Answer<U>,
-    done: impl FnOnce(T, Answer<U>) -> Done,
-) -> Result<Done, Fault> {
-    match did {
-        Ok(did) => Ok(done(did, reply)),
-        Err(fault) => {
-            drop(reply.send(Err(Error::Unavailable(fault.to_string()))));
-            Err(fault)
         }
     }
 }

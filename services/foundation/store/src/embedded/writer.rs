@@ -7,11 +7,11 @@ use std::time::Duration;
 use redb::{Database, ReadableDatabase as _};
 use tokio::sync::{broadcast, mpsc};
 
-use super::batch::{Batch, Clocks, words};
+use super::batch::{Batch, Clocks, Fault, words};
 use super::gate::{Gate, Opened};
 use super::layout::COMMITS;
 use super::open::{self, Lock};
-use super::request::{Done, Request};
+use super::request::{Did, Request};
 use super::{Place, World};
 use crate::types::{CommitId, Shard};
 
@@ -134,77 +134,89 @@ impl Writer {
         }
     }
 
-    fn batch(&mut self, database: Arc<Database>, requests: Vec<Request>) {
-        let txn = match database.begin_write() {
-            Ok(txn) => txn,
-            Err(e) => {
-                drop(database);
-                let why = words(&e.into());
-                self.forget(&why);
-                return requests.into_iter().for_each(|r| r.refuse(&why));
-            }
-        };
-        let mut done = Vec::with_capacity(requests.len());
-        let mut requests = requests.into_iter();
-        let applied = self.apply(&txn, &mut requests, &mut done);
-        match applied {
-            Err(why) => {
-                drop(txn);
-                drop(database);
-                self.forget(&why);
-                done.into_iter().for_each(|d| d.refuse(&why));
-                requests.for_each(|r| r.refuse(&why));
-            }
-            Ok(false) => {
-                drop(txn);
-                done.into_iter().for_each(|d| d.tell(&self.hints));
-            }
-            Ok(true) => match txn.commit() {
-                Ok(()) => done.into_iter().for_each(|d| d.tell(&self.hints)),
+    /// Does requests in one transaction, synced once.
+    fn batch(&mut self, database: Arc<Database>, mut requests: Vec<Request>) {
+        // Each turn ends it, or takes out one request: one tenant's damaged record fails that tenant's request.
+        loop {
+            let txn = match database.begin_write() {
+                Ok(txn) => txn,
                 Err(e) => {
+                    drop(database);
+                    return self.fail(requests, &words(&e.into()));
+                }
+            };
+            let mut did = Vec::with_capacity(requests.len());
+            match self.apply(&txn, &requests, &mut did) {
+                Ok(false) => {
+                    drop(txn);
+                    return self.tell(requests, did);
+                }
+                Ok(true) => {
+                    let Err(e) = txn.commit() else { return self.tell(requests, did) };
                     drop(database);
                     let why = words(&e.into());
                     self.suspect = true;
                     self.forget(&why);
-                    self.settle(done, &why);
+                    return self.settle(requests, did, &why);
                 }
-            },
+                Err(fault) if fault.is_local() => {
+                    drop(txn);
+                    tracing::error!(why = %fault, "a request to the store failed");
+                    requests.remove(did.len()).refuse(&fault.to_string());
+                }
+                Err(fault) => {
+                    drop(txn);
+                    drop(database);
+                    return self.fail(requests, &fault.to_string());
+                }
+            }
         }
     }
 
-    /// Does all requests; answers whether anything was written. Those that were not reached stay in `requests`.
+    /// Does all requests in order; answers whether anything was written. The one that failed is the one after
+    /// those that are in `did`.
     fn apply(
         &mut self,
         txn: &redb::WriteTransaction,
-        requests: &mut std::vec::IntoIter<Request>,
-        done: &mut Vec<Done>,
-    ) -> Result<bool, String> {
+        requests: &[Request],
+        did: &mut Vec<Did>,
+    ) -> Result<bool, Fault> {
         let wall = (self.world.clock)();
-        let mut batch = Batch::new(txn, &mut self.clocks, wall).map_err(|e| e.to_string())?;
-        for request in requests.by_ref() {
-            done.push(request.apply(&mut batch, &self.world).map_err(|e| e.to_string())?);
+        let mut batch = Batch::new(txn, &mut self.clocks, wall)?;
+        for request in requests {
+            did.push(request.apply(&mut batch, &self.world)?);
         }
         Ok(batch.dirty)
     }
 
+    fn tell(&self, requests: Vec<Request>, did: Vec<Did>) {
+        requests.into_iter().zip(did).for_each(|(request, did)| request.tell(did, &self.hints));
+    }
+
+    /// Nothing was written, for the database failed.
+    fn fail(&self, requests: Vec<Request>, why: &str) {
+        self.forget(why);
+        requests.into_iter().for_each(|r| r.refuse(why));
+    }
+
     /// What to say after a commit that failed. The file is written and opened anew, and what it then holds is what
     /// happened, for good. While that does not succeed, it is not known.
-    fn settle(&mut self, done: Vec<Done>, why: &str) {
+    fn settle(&mut self, requests: Vec<Request>, did: Vec<Did>, why: &str) {
         let found = self.database().ok().and_then(|database| {
             let txn = database.begin_read().ok()?;
             txn.open_table(COMMITS).ok()
         });
-        for done in done {
-            let happened = match (&found, done.wrote()) {
+        for (request, did) in requests.into_iter().zip(did) {
+            let happened = match (&found, request.wrote(&did)) {
                 (Some(table), Some((shard, CommitId(id)))) => {
                     table.get((shard.0, id)).ok().map(|r| r.is_some())
                 }
                 _ => None,
             };
             match happened {
-                Some(true) => done.tell(&self.hints),
-                Some(false) => done.refuse(why),
-                None => done.doubt(why),
+                Some(true) => request.tell(did, &self.hints),
+                Some(false) => request.refuse(why),
+                None => request.doubt(&did, why),
             }
         }
     }
