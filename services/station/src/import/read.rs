@@ -131,7 +131,8 @@ fn label(item: Option<&Item>) -> String {
         Some(Item::Delete(text)) => text,
         Some(Item::Header(_)) | None => return String::new(),
     };
-    name[..name.floor_char_boundary(LABEL_BYTES_MAX)].to_owned()
+    let end = (0..=LABEL_BYTES_MAX.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
+    name[..end.unwrap_or_default()].to_owned()
 }
 
 /// The 128-bit FNV-1a hash, continued. It tells a repetition from an accident, not from an attack: whoever sends

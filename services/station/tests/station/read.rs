@@ -86,9 +86,8 @@ async fn only_users_with_findings_are_listed_when_asked() {
     assert_eq!(found, expected);
 }
 
-#[tokio::test]
-async fn a_user_is_found_by_everything_they_are_known_by() {
-    let rig = Rig::new().await;
+/// Jane with all that she can be known by, and Joe whose DID is her Line URI.
+fn known() -> Vec<Item> {
     let jane = pb::User {
         station: "DESK-1".into(),
         cic: Some(pb::CicAccount {
@@ -124,7 +123,7 @@ async fn a_user_is_found_by_everything_they_are_known_by() {
         extension: "5000".into(),
         ..Default::default()
     };
-    let items = vec![
+    vec![
         Item::User(jane),
         Item::User(user("joe", "Joe")),
         Item::Station(station),
@@ -132,8 +131,13 @@ async fn a_user_is_found_by_everything_they_are_known_by() {
         did("030 23125100", "jane"),
         // Whose DID is another's Line URI: the CIC side answers.
         did("+493023125777", "joe"),
-    ];
-    let answer = rig.import(header(Mode::Merge), items).await.unwrap();
+    ]
+}
+
+#[tokio::test]
+async fn a_user_is_found_by_everything_they_are_known_by() {
+    let rig = Rig::new().await;
+    let answer = rig.import(header(Mode::Merge), known()).await.unwrap();
     assert_eq!(answer.refused, 0, "{:?}", answer.errors);
     for (key, expected) in [
         (Key::SipAddress("sip:jane@brandt.example".into()), Some("jane")),
