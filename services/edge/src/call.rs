@@ -39,6 +39,8 @@ pub(crate) struct Call {
     pub(crate) survivable: bool,
     /// It counts among the attempts alike, by this.
     pub(crate) alike: Option<Alike>,
+    /// It has waited once for the survivable rules: it does not wait again.
+    pub(crate) has_waited: bool,
     /// It was answered, refused or given up: nobody waits for it any more.
     pub(crate) is_over: bool,
 }
@@ -69,6 +71,7 @@ impl Call {
             treatment: Treatment::default(),
             survivable: false,
             alike: None,
+            has_waited: false,
             is_over: false,
         }
     }

@@ -244,3 +244,57 @@ pub(crate) fn uri_of(called: &str, host: &str) -> String {
         None => format!("sip:{called}@{host};user=phone"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tandem_sip::message::Table;
+
+    fn diverted(because: Because) -> Diverted {
+        Diverted { by: "sip:+49301@edge.example;user=phone".into(), because }
+    }
+
+    #[test]
+    fn a_diversion_says_who_and_why() {
+        for (because, reason) in [
+            (Because::Busy, "user-busy"),
+            (Because::NoAnswer, "no-answer"),
+            (Because::Unreachable, "unavailable"),
+            (Because::Redirected, "deflection"),
+        ] {
+            let line = format!("Diversion: <sip:+49301@edge.example;user=phone>;reason={reason};counter=1");
+            assert_eq!(diversion(&diverted(because)), line);
+        }
+    }
+
+    /// RFC 7044 10.3: the index of a retargeted entry is that of the entry before it with one more level.
+    #[test]
+    fn a_history_begins_or_goes_on() {
+        let check = |lines: &str, expected: &str| {
+            let bytes = format!("INVITE sip:a@b SIP/2.0\r\n{lines}\r\n");
+            let mut table = Table::new();
+            let message = table.parse_datagram(bytes.as_bytes()).unwrap();
+            assert_eq!(history(Some(&message), &diverted(Because::Busy), "sip:+49302@cic"), expected);
+        };
+        check(
+            "",
+            "History-Info: <sip:+49301@edge.example;user=phone?Reason=SIP%3Bcause%3D486>;index=1, \
+             <sip:+49302@cic>;index=1.1;mp=1",
+        );
+        check(
+            "History-Info: <sip:x@y>;index=1\r\nHistory-Info: <sip:z@y>;index=1.1\r\n",
+            "History-Info: <sip:+49302@cic>;index=1.1.1;mp=1.1",
+        );
+    }
+
+    #[test]
+    fn what_was_called_becomes_a_sip_uri() {
+        for (called, uri) in [
+            ("sip:+49301@a;user=phone", "sip:+49301@a;user=phone"),
+            ("tel:+49301", "sip:+49301@edge:5060;user=phone"),
+            ("+49301", "sip:+49301@edge:5060;user=phone"),
+        ] {
+            assert_eq!(uri_of(called, "edge:5060"), uri);
+        }
+    }
+}

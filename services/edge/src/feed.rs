@@ -125,7 +125,7 @@ impl Feed {
         self.given.facts.send_replace(Facts { view, ready, away, store_stale_ms: self.store_stale_ms });
     }
 
-    /// Follows upstream until the process drains.
+    /// Follows upstream until the engine has ended, whose last events are still told while the process drains.
     pub(crate) async fn run(mut self, drain: Drain) {
         let mut pause = PAUSE;
         loop {
@@ -145,7 +145,7 @@ impl Feed {
             loop {
                 tokio::select! {
                     () = &mut over => break,
-                    () = drain.draining() => return,
+                    () = drain.stopped() => return,
                     more = self.given.outbox.fill() => if !more { return },
                 }
             }
@@ -194,7 +194,7 @@ impl Feed {
         let mut stream = tokio::select! {
             answer = client.follow(request) => answer?.into_inner(),
             () = clock.sleep(patience) => return Err(Ended::Silent(patience)),
-            () = drain.draining() => return Err(Ended::Leaving),
+            () = drain.stopped() => return Err(Ended::Leaving),
         };
         let mut heard = clock.monotonic();
         loop {
@@ -213,7 +213,7 @@ impl Feed {
                     self.tell(&up);
                 }
                 () = clock.sleep_until(heard + patience) => return Err(Ended::Silent(patience)),
-                () = drain.draining() => return Err(Ended::Leaving),
+                () = drain.stopped() => return Err(Ended::Leaving),
             }
         }
     }

@@ -123,3 +123,34 @@ async fn a_peer_with_a_name_is_looked_up_while_the_call_waits() {
     assert_eq!(uri(&invite), format!("sip:+493023125101@localhost:{};user=phone", cic.addr().port()));
     assert_eq!(bed.edge.stats().unresolved, 1);
 }
+
+/// RFC 3261 18.1.1: what is too large for a datagram goes by a stream, and by UDP if the stream is refused.
+#[tokio::test]
+async fn a_large_request_goes_by_tcp_where_the_trunk_takes_both() {
+    for tcp_is_there in [true, false] {
+        let cic = Peer::new(CIC, EDGE_UNSET).await;
+        let stream = TcpListener::bind(cic.addr()).await.unwrap();
+        let stream = tcp_is_there.then_some(stream);
+        let mut acme = Tenant::usual(&[cic.addr()], &["127.9.0.50:5068".parse().unwrap()]);
+        acme.trunk(1)["transport"] = "UdpOrTcp".into();
+        let bed = Bed::new(view(&[&acme], &["main"]));
+        let gateway = Peer::new(GATEWAY, bed.udp()).await;
+        gateway.send(&gateway.invite("+493023125101", "s1")).await;
+        let small = cic.expect("INVITE").await;
+        assert!(header(&small, "Via").starts_with("SIP/2.0/UDP"));
+        let large = gateway.invite("+493023125101", "s2");
+        let large = large.replace("Max-Forwards", &format!("Subject: {}\r\nMax-Forwards", "x".repeat(900)));
+        gateway.send(&large).await;
+        match stream {
+            Some(stream) => {
+                let invite = Stream::of(stream.accept().await.unwrap().0).expect("INVITE").await;
+                assert!(header(&invite, "Via").starts_with("SIP/2.0/TCP"));
+                assert_eq!(headers(&invite, "Record-Route").len(), 2);
+            }
+            None => {
+                let invite = cic.expect_call("s2").await;
+                assert!(header(&invite, "Via").starts_with("SIP/2.0/UDP"));
+            }
+        }
+    }
+}

@@ -183,3 +183,46 @@ async fn what_an_untrusted_trunk_says_of_itself_goes_no_further() {
     assert_eq!(headers(&invite, "X-Tandem-Decision"), ["edge-1-1"]);
     assert_eq!(header(&invite, "Subject"), "kept");
 }
+
+/// A peer that is known sends thousands of broken messages, and the edge serves on.
+#[tokio::test]
+async fn broken_messages_cost_a_counter() {
+    let cic = Peer::new(CIC, EDGE_UNSET).await;
+    let acme = Tenant::usual(&[cic.addr()], &["127.9.0.50:5068".parse().unwrap()]);
+    let bed = Bed::new(view(&[&acme], &["main"]));
+    let gateway = Peer::new(GATEWAY, bed.udp()).await;
+    let whole = gateway.request(
+        "INVITE",
+        &format!("sip:+493023125101@{};user=phone", bed.udp()),
+        "m0",
+        &format!("Route: <sip:{};lr>\r\nReplaces: a;to-tag=b\r\nDiversion: <sip:a@b>\r\n", bed.udp()),
+    );
+    let chance = tandem_runtime::clock::Chance::seeded(11);
+    let below = |n: usize| usize::try_from(chance.below(n as u64)).unwrap();
+    for round in 0..3_000 {
+        let mut bytes = whole.clone().into_bytes();
+        for _ in 0..=below(3) {
+            let at = below(bytes.len());
+            match below(4) {
+                0 => bytes.truncate(at + 1),
+                1 => bytes[at] = below(256) as u8,
+                2 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, [b'<', b'"', b'\r', b'\n', b';', b',', 0, 0xff][below(8)]),
+            }
+            if bytes.is_empty() {
+                bytes.push(b'x');
+            }
+        }
+        gateway.socket.send_to(&bytes, bed.udp()).await.unwrap();
+        if round % 100 == 0 {
+            // Neither side's buffer overflows while the other keeps up.
+            gateway
+                .send(&gateway.request("OPTIONS", &format!("sip:{}", bed.udp()), &format!("o{round}"), ""))
+                .await;
+            let mark = format!("Call-ID: o{round}\r\n");
+            while !gateway.recv().await.contains(&mark) {}
+        }
+    }
+    let stats = bed.edge.stats();
+    assert!(stats.malformed > 100 && stats.invalid > 100, "{stats:?}");
+}

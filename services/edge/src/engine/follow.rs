@@ -92,16 +92,12 @@ impl Engine {
 
     /// No target took it: a survivable rule, a redirection or a treatment gives another, or it has failed.
     fn exhausted(&mut self, id: CallId, cause: Cause, now: Now) {
+        if cause == Cause::Unreachable && self.survives(id, now) {
+            return;
+        }
         let Some(call) = self.state.calls.get(&id).filter(|c| c.is_invite && !c.is_over) else {
             return self.proxy.give_up(id, now);
         };
-        if cause == Cause::Unreachable && !call.survivable && to_cic(call) {
-            match self.until_survivable(call, now) {
-                Some(at) if at <= now => return self.decide_anew(id, None, Because::CicSilent, now),
-                Some(at) => return self.state.holding.push((at, id)),
-                None => {}
-            }
-        }
         let treatment = &call.treatment;
         let (to, because) = match cause {
             Cause::Busy => (treatment.on_busy.as_deref().map(str::to_owned), Because::Busy),
@@ -117,8 +113,30 @@ impl Engine {
         match to {
             Some(_) if call.is_emergency || call.forwards >= FORWARDS_MAX => self.fail(id, because, now),
             Some(to) => self.decide_anew(id, Some(to), because, now),
+            // Nothing was tried: the caller's next element may do better.
+            None if call.tried.is_empty() && because == Because::Unreachable => {
+                self.proxy.answer(id, 503, "503 Service Unavailable", &[], now);
+            }
             None => self.proxy.give_up(id, now),
         }
+    }
+
+    /// Decides a call anew that no CIC took, if the survivable rules hold now; or has it wait until they do, once.
+    fn survives(&mut self, id: CallId, now: Now) -> bool {
+        let Some(call) = self.state.calls.get(&id) else { return false };
+        if call.has_waited || call.is_over || !call.is_invite || call.survivable || !to_cic(call) {
+            return false;
+        }
+        let Some(at) = self.until_survivable(call, now) else { return false };
+        if let Some(call) = self.state.calls.get_mut(&id) {
+            call.has_waited = true;
+        }
+        if at <= now {
+            self.decide_anew(id, None, Because::CicSilent, now);
+        } else {
+            self.state.holding.push((at, id));
+        }
+        true
     }
 
     /// Ends a call that was to go elsewhere and may not. A redirection is not passed up: the caller would follow it
@@ -206,9 +224,12 @@ impl Engine {
             return self.proxy.give_up(id, now);
         };
         let before = call.destination.clone();
+        let by = call.diverted.as_ref().map(|d| d.by.clone());
         let mut said = Said::read(message, keys);
         if let Some(before) = &before {
             said.called = before;
+            said.hints.forwarded_by = by.as_deref();
+            said.hints.forwards = call.forwards;
         }
         let was = said.called;
         let mut method = if before.is_some() { Method::Redirect } else { Method::Invite };

@@ -260,7 +260,7 @@ impl Peer {
         let mut buffer = vec![0; 65_535];
         let received = tokio::time::timeout(PATIENCE, self.socket.recv_from(&mut buffer)).await;
         let (count, _) = received.unwrap_or_else(|_| panic!("{} got nothing", self.addr())).unwrap();
-        String::from_utf8(buffer[..count].to_vec()).unwrap()
+        String::from_utf8_lossy(&buffer[..count]).into_owned()
     }
 
     /// The next message that begins with this; what comes before is skipped: retransmissions and 100s.
