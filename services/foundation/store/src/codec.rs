@@ -1,6 +1,6 @@
 //! Records as bytes: one byte that says which version of the kind's layout follows, then its fields.
 //!
-//! A field is a tag, a length and bytes ([`fields`]); what is not set is not there, so that a number assignment is
+//! A field is a tag, a length and bytes (module `fields`); what is not set is not there, so that a number assignment is
 //! some thirty bytes and a million of them are decoded in well under a second. Fields can be added to a layout:
 //! releases that do not know them skip them. What cannot be said so is a new version, and a release that does not
 //! know it refuses it by name. A policy's spec alone is JSON in a field, for it is a document with a schema of its

@@ -7,7 +7,7 @@
 //!
 //! Every commit is synced before it is acknowledged, so that `Local` and `Replicated` mean the same here: the one
 //! disk. Waiting commits share one sync, so that many at once cost little more than one. Deadlines run in shard
-//! time that is kept in memory and stored with every write; see [`batch`].
+//! time that is kept in memory and stored with every write.
 //!
 //! When a transaction fails, its callers are told so, and the writer opens the file anew before the next one: a
 //! disk that was full works again when it has room. After a sync that failed the file is first written anew, for
