@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tandem_domain::document::policy::TenantDocument;
 use tandem_domain::document::{KIND_DIRECTORY, KIND_TENANT};
@@ -30,7 +31,7 @@ pub struct Checked {
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// The documents that compiled.
-    pub(super) good: Vec<Checked>,
+    pub(super) good: Vec<Arc<Checked>>,
     /// The tenants that it names, also in documents that did not compile, and those that it named before it was
     /// invalid.
     pub(super) names: BTreeSet<TenantName>,
@@ -135,5 +136,5 @@ fn one_document(document: &Document, read: &mut File) {
         None => read.obscure = true,
     }
     read.diagnostics.extend(diagnostics);
-    read.good.extend(checked);
+    read.good.extend(checked.map(Arc::new));
 }

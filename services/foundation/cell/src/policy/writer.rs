@@ -231,14 +231,14 @@ impl Writer {
     }
 
     /// The documents that count: of two that name one tenant the first.
-    fn good(&self) -> Vec<(PathBuf, Checked)> {
+    fn good(&self) -> Vec<(PathBuf, Arc<Checked>)> {
         let mut seen = BTreeSet::new();
         let all = self.files.iter().flat_map(|(path, file)| file.good.iter().map(move |c| (path, c)));
-        all.filter(|(_, c)| seen.insert(&c.name)).map(|(p, c)| (p.clone(), c.clone())).collect()
+        all.filter(|(_, c)| seen.insert(&c.name)).map(|(p, c)| (p.clone(), Arc::clone(c))).collect()
     }
 
     /// The documents that do not count, because one before them names the tenant.
-    fn twice(&self) -> BTreeMap<(PathBuf, usize), &Checked> {
+    fn twice(&self) -> BTreeMap<(PathBuf, usize), &Arc<Checked>> {
         let mut seen = BTreeSet::new();
         let all = self.files.iter().flat_map(|(path, file)| {
             file.good.iter().enumerate().map(move |(at, c)| ((path.clone(), at), c))
@@ -247,7 +247,7 @@ impl Writer {
     }
 
     /// Makes documents so, and those that waited for what was released.
-    async fn settle(&mut self, mut documents: Vec<(PathBuf, Checked)>) -> Result<(), Stop> {
+    async fn settle(&mut self, mut documents: Vec<(PathBuf, Arc<Checked>)>) -> Result<(), Stop> {
         while !documents.is_empty() {
             let released = self.apply(&documents).await?;
             documents = if released { self.waiting() } else { Vec::new() };
@@ -255,7 +255,7 @@ impl Writer {
         Ok(())
     }
 
-    fn waiting(&self) -> Vec<(PathBuf, Checked)> {
+    fn waiting(&self) -> Vec<(PathBuf, Arc<Checked>)> {
         self.good().into_iter().filter(|(_, c)| self.contested.contains(&c.name)).collect()
     }
 
@@ -272,7 +272,7 @@ impl Writer {
         let orphans: Vec<String> =
             lost.iter().flat_map(|t| self.index.of(t).map(|(k, _)| k.clone())).collect();
         self.release(orphans).await?;
-        let documented: BTreeSet<TenantName> = self.good().into_iter().map(|(_, c)| c.name).collect();
+        let documented: BTreeSet<TenantName> = self.good().into_iter().map(|(_, c)| c.name.clone()).collect();
         for record in shown.registry.tenants() {
             let config = shown.view.tenant_by_id(&record.tenant).and_then(|t| t.config());
             if let Some(config) =
@@ -287,7 +287,7 @@ impl Writer {
     }
 
     /// Makes documents so. Answers whether claims were released.
-    async fn apply(&mut self, documents: &[(PathBuf, Checked)]) -> Result<bool, Stop> {
+    async fn apply(&mut self, documents: &[(PathBuf, Arc<Checked>)]) -> Result<bool, Stop> {
         let shown = self.cell.view().snapshot();
         let mut plans = Vec::new();
         let mut released = false;
