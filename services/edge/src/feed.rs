@@ -191,10 +191,17 @@ impl Feed {
         let clock = self.given.clock.clone();
         let mut client =
             EdgeFeedClient::new(self.given.channel.clone()).max_decoding_message_size(2 * MESSAGE_BYTES_MAX);
-        let mut stream = tokio::select! {
-            answer = client.follow(request) => answer?.into_inner(),
-            () = clock.sleep(patience) => return Err(Ended::Silent(patience)),
-            () = drain.stopped() => return Err(Ended::Leaving),
+        let answer = client.follow(request);
+        let too_long = clock.sleep(patience);
+        tokio::pin!(answer, too_long);
+        let mut stream = loop {
+            tokio::select! {
+                answer = &mut answer => break answer?.into_inner(),
+                // The engine has ended: nobody decides by what would come.
+                more = self.given.outbox.fill() => if !more { return Err(Ended::Leaving) },
+                () = &mut too_long => return Err(Ended::Silent(patience)),
+                () = drain.stopped() => return Err(Ended::Leaving),
+            }
         };
         let mut heard = clock.monotonic();
         loop {
