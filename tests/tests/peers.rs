@@ -1,0 +1,412 @@
+//! SIP between an edge and programs that others wrote: sipp as gateway and phone, Kamailio as the next hop.
+//!
+//! Our own tests speak SIP as we understand it; these show that others understand it likewise: transactions,
+//! Record-Route and Route, redirection, UDP and TCP. Every call must succeed, for the caller, for the callee and in
+//! what the edge has counted.
+//!
+//! ```text
+//! sipp 127.9.1.10 ──> edge 127.9.1.1 ──> sipp 127.9.1.30
+//!                                   └──> Kamailio 127.9.1.30 ──> sipp 127.9.1.40
+//! ```
+//!
+//! They need `sipp` and `kamailio` (`tests/run tools` installs both), hence the feature `peers`.
+#![expect(clippy::unwrap_used, reason = "what cannot be made fails its test")]
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tandem_domain::document::policy::TenantSpec;
+use tandem_domain::id::{Incarnation, ListenerName, Revision, TenantId, TenantName};
+use tandem_domain::ingress::claims;
+use tandem_domain::record::{Change, Kind, PolicyRecord, Record, TenantRecord, cell};
+use tandem_domain::tenant::compile;
+use tandem_domain::view::View;
+use tandem_edge::config::{Config, Listener};
+use tandem_edge::{Edge, Given, Upstream, build, system_lookup};
+use tandem_runtime::clock::{Chance, Clock};
+use tandem_runtime::drain::{Life, Phase};
+use tandem_sip::transaction::Transport;
+use tokio::sync::watch;
+
+/// Calls of each test.
+const CALLS: u64 = 50;
+/// New calls a second: enough that they overlap.
+const RATE: &str = "25";
+/// Nothing here takes longer than this on a machine that works.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const EDGE: &str = "127.9.1.1";
+const GATEWAY: &str = "127.9.1.10";
+const CIC: &str = "127.9.1.30";
+const PHONE: &str = "127.9.1.40";
+/// A DID whose calls go to CIC.
+const CALLED: &str = "+493023125101";
+
+/// A tenant whose gateway calls its CIC.
+fn tenant(cic: SocketAddr, transport: Transport, redirects: bool) -> View {
+    let transport = if transport == Transport::Udp { "Udp" } else { "Tcp" };
+    let spec = json!({
+        "model": "OnPremises", "inbound": "ProxyFirst",
+        "sites": [{"name": "berlin", "countryCode": "49", "nationalPrefix": "0",
+                   "emergency": {"egress": ["gateway"], "callback": CALLED}}],
+        "trunks": [
+            {"name": "gateway", "role": "Gateway", "transport": "Udp", "addresses": [{"host": GATEWAY}],
+             "ingress": [{"source": GATEWAY}], "domains": ["gw.acme.example"], "accept302": redirects},
+            {"name": "cic", "role": "Cic", "transport": transport,
+             "addresses": [{"host": cic.ip().to_string(), "port": cic.port()}],
+             "ingress": [{"source": CIC}], "domains": ["cic.acme.example"], "identity": {"trusted": true}},
+            {"name": "lync", "role": "Lync", "transport": "Tcp", "addresses": [{"host": "127.9.1.50", "port": 5068}],
+             "ingress": [{"source": "127.9.1.50"}], "domains": ["med.acme.example"], "identity": {"trusted": true}},
+        ],
+        "numbers": {"ranges": [{"prefix": "+493023125", "site": "berlin"}]},
+        "emergency": {"numbers": ["112"]},
+        "toll": [{"called": ["+49"], "allow": true}],
+    });
+    let jane = json!({"id": "jane", "cic": {"userId": "jane", "extension": "101"}, "callControl": "CicClient",
+                      "phone": {"kind": "CicHard"}});
+    let number = json!({"number": CALLED, "kind": "Did", "user": "jane"});
+
+    let id = TenantId { name: TenantName::parse("acme").unwrap(), incarnation: Incarnation(7) };
+    let spec: TenantSpec = serde_json::from_value(spec).unwrap();
+    let compiled = compile("acme", &spec).unwrap_or_else(|e| panic!("{e:#?}"));
+    let claims = claims(&compiled.config, &id, &[ListenerName::parse("main").unwrap()]);
+    let mut changes = Vec::new();
+    let mut put = |tenant: &TenantId, kind, key: &str, record| {
+        let revision = changes.len() as u64 + 1;
+        let (tenant, key, record) = (tenant.clone(), key.to_owned(), Some(record));
+        changes.push(Change { tenant, kind, key, record, revision: Revision(revision), at: revision });
+    };
+    put(&cell(), Kind::Tenant, "acme", Record::Tenant(TenantRecord { tenant: id.clone(), deleting: false }));
+    put(&id, Kind::Policy, "", Record::Policy(Arc::new(PolicyRecord { generation: 1, spec })));
+    for (at, claim) in claims.into_iter().enumerate() {
+        put(&cell(), Kind::IngressClaim, &format!("acme-{at}"), Record::IngressClaim(Arc::new(claim)));
+    }
+    put(&id, Kind::User, "jane", Record::User(Arc::new(serde_json::from_value(jane).unwrap())));
+    put(&id, Kind::Number, CALLED, Record::Number(Arc::new(serde_json::from_value(number).unwrap())));
+    View::build(&changes)
+}
+
+/// A running edge; dropped, it is stopped.
+struct Running {
+    edge: Edge,
+    life: Life,
+    _view: watch::Sender<View>,
+}
+
+impl Running {
+    async fn new(view: View) -> Self {
+        let (udp, tcp) = pair(EDGE);
+        udp.set_nonblocking(true).unwrap();
+        tcp.set_nonblocking(true).unwrap();
+        let listener = Listener {
+            name: ListenerName::parse("main").unwrap(),
+            advertised: None,
+            udp: Some(tokio::net::UdpSocket::from_std(udp).unwrap()),
+            tcp: Some(tokio::net::TcpListener::from_std(tcp).unwrap()),
+        };
+        let (sender, receiver) = watch::channel(view);
+        let life = Life::new();
+        life.shutdown.advance(Phase::Running);
+        let given = Given {
+            life: life.clone(),
+            clock: Clock::machine(),
+            chance: Chance::seeded(11),
+            upstream: Upstream::View(receiver),
+            listeners: vec![listener],
+            lookup: system_lookup(),
+            observer: None,
+        };
+        let edge = build(Config { id: "edge-1".into(), ..Config::default() }, given).unwrap();
+        edge.ready().await;
+        Self { edge, life, _view: sender }
+    }
+
+    fn at(&self, transport: Transport) -> String {
+        self.edge.addresses().find(|(_, t, _)| *t == transport).unwrap().2.to_string()
+    }
+
+    /// Waits until it has counted this of calls: redirected, proxied, ringing, answered, ended.
+    async fn counted(&self, expected: [u64; 5]) {
+        let counts = || {
+            let s = self.edge.stats();
+            [s.redirected, s.proxied, s.ringing, s.answered, s.ended]
+        };
+        let start = Instant::now();
+        while counts() != expected && start.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(counts(), expected, "redirected, proxied, ringing, answered, ended");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.life.shutdown.advance(Phase::Stopped);
+    }
+}
+
+/// Sockets on one port that is free for UDP and TCP.
+fn pair(ip: &str) -> (UdpSocket, TcpListener) {
+    for _ in 0..64 {
+        let udp = UdpSocket::bind((ip, 0)).unwrap();
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()) {
+            return (udp, tcp);
+        }
+    }
+    panic!("{ip} has no port that is free for UDP and TCP");
+}
+
+/// Where a program will listen that cannot be given a socket.
+fn free(ip: &str) -> SocketAddr {
+    pair(ip).0.local_addr().unwrap()
+}
+
+/// A program that was started here. Its output is kept, to be shown if it fails; dropped, it is ended by its pid.
+struct Program {
+    name: String,
+    child: Child,
+    output: PathBuf,
+}
+
+impl Program {
+    fn start(name: &str, program: &str, arguments: &[&str], dir: &Path) -> Self {
+        let output = dir.join(format!("{name}.out"));
+        let file = fs::File::options().create(true).append(true).open(&output).unwrap();
+        // Debian's kamailio is in /usr/sbin, which is not on everybody's path.
+        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+        let child = Command::new(program)
+            .args(arguments)
+            .env("PATH", path)
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|e| panic!("{program} does not start ({e}); `tests/run tools` installs it"));
+        Self { name: name.to_owned(), child, output }
+    }
+
+    /// Waits until it has a socket there.
+    async fn listens(&mut self, at: SocketAddr, transport: Transport) {
+        let start = Instant::now();
+        while !is_bound(at, transport) {
+            assert!(self.child.try_wait().unwrap().is_none(), "{} ended:\n{}", self.name, self.said());
+            assert!(start.elapsed() < PATIENCE, "{} does not listen on {at}:\n{}", self.name, self.said());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until it ends by itself, content.
+    async fn succeeds(mut self) {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < PATIENCE, "{} does not end:\n{}", self.name, self.said());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        assert!(status.success(), "{} failed, {status}:\n{}", self.name, self.said());
+    }
+
+    fn said(&self) -> String {
+        let text =
+            fs::read(&self.output).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(80)..].join("\n")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        // SIGTERM first: Kamailio then ends its workers, which a SIGKILL would leave behind.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(5) {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether somebody listens there. Asked of the kernel, for a trial by binding would be in the program's way.
+fn is_bound(at: SocketAddr, transport: Transport) -> bool {
+    let IpAddr::V4(ip) = at.ip() else { panic!("{at} is not IPv4") };
+    let address = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), at.port());
+    let (table, state) =
+        if transport == Transport::Udp { ("/proc/net/udp", "07") } else { ("/proc/net/tcp", "0A") };
+    let table = fs::read_to_string(table).unwrap();
+    table.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        fields.next() == Some(&address) && fields.nth(1) == Some(state)
+    })
+}
+
+fn script(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+/// sipp's own way to say over what it speaks: one socket for all calls.
+fn sipp_transport(transport: Transport) -> &'static str {
+    if transport == Transport::Udp { "u1" } else { "t1" }
+}
+
+/// A sipp that makes all calls of a test; it fails if one of them does.
+fn caller(scenario: &str, edge: &Running, transport: Transport, dir: &Path) -> Program {
+    let (at, port, calls) = (edge.at(transport), free(GATEWAY).port().to_string(), CALLS.to_string());
+    let script = script(scenario);
+    let mut arguments =
+        vec![at.as_str(), "-sf", &script, "-s", CALLED, "-i", GATEWAY, "-p", &port, "-m", &calls];
+    arguments.extend([
+        "-r",
+        RATE,
+        "-t",
+        sipp_transport(transport),
+        "-nostdin",
+        "-trace_err",
+        "-error_file",
+        "/dev/stderr",
+    ]);
+    arguments.extend(["-timeout", "40s", "-timeout_error"]);
+    Program::start("caller", "sipp", &arguments, dir)
+}
+
+/// A sipp that answers all calls of a test; it fails if one of them does.
+async fn phone(scenario: &str, at: SocketAddr, transport: Transport, dir: &Path) -> Program {
+    let (ip, port, calls) = (at.ip().to_string(), at.port().to_string(), CALLS.to_string());
+    let script = script(scenario);
+    let mut arguments =
+        vec!["-sf", &script, "-i", &ip, "-p", &port, "-m", &calls, "-t", sipp_transport(transport)];
+    arguments.extend([
+        "-nostdin",
+        "-trace_err",
+        "-error_file",
+        "/dev/stderr",
+        "-timeout",
+        "50s",
+        "-timeout_error",
+    ]);
+    let mut phone = Program::start("phone", "sipp", &arguments, dir);
+    phone.listens(at, transport).await;
+    phone
+}
+
+/// A Kamailio that records its route and relays every call to `next`.
+async fn kamailio(at: SocketAddr, transport: Transport, next: SocketAddr, dir: &Path) -> Program {
+    let (udp, tcp, next) = (format!("udp:{at}"), format!("tcp:{at}"), format!("NEXT=\"sip:{next}\""));
+    let (config, own) = (script("kamailio.cfg"), dir.to_str().unwrap());
+    let mut arguments =
+        vec!["-f", &config, "-DD", "-E", "-m", "64", "-M", "8", "-Y", own, "-A", &next, "-l", &udp];
+    if transport == Transport::Tcp {
+        arguments.extend(["-l", &tcp]);
+    }
+    let mut kamailio = Program::start("kamailio", "kamailio", &arguments, dir);
+    kamailio.listens(at, transport).await;
+    kamailio
+}
+
+async fn check_redirect(transport: Transport) {
+    let dir = tempfile::tempdir().unwrap();
+    let cic = SocketAddr::new(CIC.parse().unwrap(), 5062);
+    let edge = Running::new(tenant(cic, Transport::Udp, true)).await;
+    caller("uac-redirect.xml", &edge, transport, dir.path()).succeeds().await;
+    edge.counted([CALLS, 0, 0, 0, 0]).await;
+}
+
+/// Who ends the calls, and by which scripts.
+#[derive(Clone, Copy)]
+enum HangsUp {
+    Caller,
+    Callee,
+}
+
+impl HangsUp {
+    /// The caller's script, the callee's.
+    fn scripts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Caller => ("uac-call.xml", "uas.xml"),
+            Self::Callee => ("uac-hung-up.xml", "uas-hangs-up.xml"),
+        }
+    }
+}
+
+/// Full calls: the caller's transport, the callee's.
+async fn check_calls(from: Transport, to: Transport, hangs_up: HangsUp) {
+    let dir = tempfile::tempdir().unwrap();
+    let (cic, (calling, answering)) = (free(CIC), hangs_up.scripts());
+    let phone = phone(answering, cic, to, dir.path()).await;
+    let edge = Running::new(tenant(cic, to, false)).await;
+    caller(calling, &edge, from, dir.path()).succeeds().await;
+    phone.succeeds().await;
+    edge.counted([0, CALLS, CALLS, CALLS, CALLS]).await;
+}
+
+/// Full calls through Kamailio, which the edge reaches over this.
+async fn check_through_kamailio(transport: Transport, hangs_up: HangsUp) {
+    let dir = tempfile::tempdir().unwrap();
+    let (cic, at, (calling, answering)) = (free(CIC), free(PHONE), hangs_up.scripts());
+    let phone = phone(answering, at, Transport::Udp, dir.path()).await;
+    let _kamailio = kamailio(cic, transport, at, dir.path()).await;
+    let edge = Running::new(tenant(cic, transport, false)).await;
+    caller(calling, &edge, Transport::Udp, dir.path()).succeeds().await;
+    phone.succeeds().await;
+    edge.counted([0, CALLS, CALLS, CALLS, CALLS]).await;
+}
+
+#[tokio::test]
+async fn sipp_is_redirected_over_udp() {
+    check_redirect(Transport::Udp).await;
+}
+
+#[tokio::test]
+async fn sipp_is_redirected_over_tcp() {
+    check_redirect(Transport::Tcp).await;
+}
+
+#[tokio::test]
+async fn sipp_calls_sipp_over_udp() {
+    check_calls(Transport::Udp, Transport::Udp, HangsUp::Caller).await;
+}
+
+#[tokio::test]
+async fn sipp_calls_sipp_from_udp_to_tcp() {
+    check_calls(Transport::Udp, Transport::Tcp, HangsUp::Caller).await;
+}
+
+#[tokio::test]
+async fn sipp_calls_sipp_from_tcp_to_udp() {
+    check_calls(Transport::Tcp, Transport::Udp, HangsUp::Caller).await;
+}
+
+#[tokio::test]
+async fn sipp_hangs_up_on_sipp() {
+    check_calls(Transport::Udp, Transport::Udp, HangsUp::Callee).await;
+}
+
+#[tokio::test]
+async fn sipp_calls_sipp_through_kamailio_over_udp() {
+    check_through_kamailio(Transport::Udp, HangsUp::Caller).await;
+}
+
+#[tokio::test]
+async fn sipp_calls_sipp_through_kamailio_over_tcp() {
+    check_through_kamailio(Transport::Tcp, HangsUp::Caller).await;
+}
+
+#[tokio::test]
+async fn sipp_hangs_up_on_sipp_through_kamailio() {
+    check_through_kamailio(Transport::Udp, HangsUp::Callee).await;
+}
