@@ -127,7 +127,7 @@ impl Backend for Faulty {
         Box::pin(async move {
             let now = self.now();
             let call = self.calls.fetch_add(1, Ordering::SeqCst);
-            if self.is(Fault::LosesAnAcknowledgedCommit) && call == 30 {
+            if self.is(Fault::LosesAnAcknowledgedCommit) && call % 10 == 9 {
                 return Ok(Outcome::Committed(Revision(now)));
             }
             self.known.lock().unwrap().insert(commit.id);
