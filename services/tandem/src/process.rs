@@ -152,6 +152,7 @@ pub(crate) async fn up(
     for path in import::files(&directories)? {
         imported.extend(import::file(&channel, &path, import::Wish::default()).await?);
     }
+    seen(&imported, &member).await;
     let feed = || Upstream::Feed { channel: channel.clone(), metadata: MetadataMap::new() };
     let start = |edge: edges::Bound| edge.start(feed(), life, &clock, &chance);
     let edges = edges.into_iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
@@ -160,6 +161,19 @@ pub(crate) async fn up(
     }
     health.ready().await;
     Ok(Running { cell: member, policy, channel, grpc: address, edges, imported })
+}
+
+/// Waits until imported directories are seen by those who answer.
+async fn seen(imported: &[Imported], cell: &Cell) {
+    cell.view()
+        .until(|| {
+            let snapshot = cell.view().load();
+            imported.iter().all(|done| {
+                let tenant = snapshot.view.tenant(done.tenant.as_str());
+                tenant.is_some_and(|t| t.revision().0 >= done.response.revision)
+            })
+        })
+        .await;
 }
 
 /// Waits until everything that was read is dealt with, and seen by those who answer.

@@ -23,14 +23,18 @@ use crate::process::import;
 pub(crate) enum Tenant {
     /// Say what is wrong with tenants and directories: file, line, reason and fix.
     ///
-    /// A directory's entries are checked against its tenant where a file that is named has it. Exits with 1 if
-    /// anything is wrong, and with 0 if there are only warnings.
+    /// A directory's entries are checked against its tenant where a file that is named has it. Half-configured people
+    /// are a normal state, which keeps nothing from being taken: exits with 1 if a document would not be taken, with
+    /// --strict if anything is found.
     #[command(after_long_help = "Examples:\n  tandem tenant check tenants/brandt.yaml\n  \
         tandem tenant check tenants directories")]
     Check {
         /// YAML files, or directories of such.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Exit with 1 if anything is found, warnings included.
+        #[arg(long)]
+        strict: bool,
     },
     /// Draw a tenant: components by site, links with protocol and port, what crosses between sites.
     #[command(after_long_help = "Example:\n  tandem tenant show tenants/brandt.yaml")]
@@ -67,7 +71,7 @@ pub(crate) enum Kind {
 /// Does what `tandem tenant` says.
 pub(crate) fn run(tenant: Tenant, global: &Global) -> anyhow::Result<Exit> {
     match tenant {
-        Tenant::Check { files } => check(&files, global),
+        Tenant::Check { files, strict } => check(&files, strict, global),
         Tenant::Show { files } => show(&files, global),
         Tenant::Setup { files } => set_up(&files, global),
         Tenant::Schema { kind } => {
@@ -127,8 +131,9 @@ fn one(document: Document, read: &mut Read) {
     }
 }
 
-fn check(paths: &[PathBuf], global: &Global) -> anyhow::Result<Exit> {
+fn check(paths: &[PathBuf], strict: bool, global: &Global) -> anyhow::Result<Exit> {
     let Read { tenants, directories, mut diagnostics } = read(paths)?;
+    let taken = !diagnostics.iter().any(|d| d.finding.severity == Severity::Error);
     for (document, directory) in &directories {
         let name = &directory.metadata.name;
         match tenants.iter().find(|t| t.name.as_str() == name.as_str()) {
@@ -155,7 +160,8 @@ fn check(paths: &[PathBuf], global: &Global) -> anyhow::Result<Exit> {
             (Counted(errors, "error", "errors"), Counted(warnings, "warning", "warnings"));
         text + &format!("{checked} and {people} read: {errors}, {warnings}")
     })?;
-    Ok(if errors == 0 { Exit::Ok } else { Exit::Failed })
+    let clean = if strict { diagnostics.is_empty() } else { taken };
+    Ok(if clean { Exit::Ok } else { Exit::Failed })
 }
 
 /// Checks the entries of a directory against their tenant.

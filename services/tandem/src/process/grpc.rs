@@ -104,6 +104,10 @@ pub(crate) fn serve(
         let routing = tandem_routing::build(life, cell, &tandem_routing::Config::default());
         server = server.service(routing.routing).service(routing.feed);
     }
+    if services.station {
+        let station = tandem_station::build(life, cell, &tandem_station::Config::default());
+        server = server.service(station);
+    }
     let mut address = None;
     let callers = match api {
         Some(Api { listener, tls, callers }) => {
