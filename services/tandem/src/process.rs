@@ -34,6 +34,7 @@ use tandem_store::embedded::Place;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 
+use crate::failure::Input;
 pub(crate) use edges::EdgeOptions;
 pub(crate) use grpc::GrpcOptions;
 pub(crate) use import::Imported;
@@ -130,7 +131,8 @@ pub(crate) async fn up(
     let edges = edges.into_iter().map(EdgeOptions::bind).collect::<anyhow::Result<Vec<_>>>()?;
     listeners.extend(edges.iter().flat_map(edges::Bound::names));
     if let Err(why) = std::fs::read_dir(&tenants) {
-        bail!("{}: {why}; give the directory of the tenants' YAML files with --tenants", tenants.display());
+        let fix = "give the directory of the tenants' YAML files with --tenants";
+        return Err(Input(format!("{}: {why}; {fix}", tenants.display())).into());
     }
 
     let mut settings = Settings::memory("up");

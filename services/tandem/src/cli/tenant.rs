@@ -248,8 +248,8 @@ fn drawn(config: &Config, topology: &Topology) -> Value {
     });
     json!({
         "tenant": config.name.as_str(),
-        "model": config.model.to_string(),
-        "inbound": config.inbound.to_string(),
+        "model": config.model,
+        "inbound": config.inbound,
         "sites": sites.collect::<Vec<_>>(),
         "links": links.collect::<Vec<_>>(),
         "audio": audio.collect::<Vec<_>>(),

@@ -1,0 +1,173 @@
+//! `up` and `serve edge`, on free ports, asked as a person would ask.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::harness::{Running, run, top, until};
+
+const CLARA: &str = "+493023125103";
+
+/// A directory with the tenants and people of one example.
+fn one_example(name: &str) -> TempDir {
+    let base = TempDir::new().unwrap();
+    for folder in ["tenants", "directories"] {
+        let file = Path::new(folder).join(name).with_extension("yaml");
+        fs::create_dir(base.path().join(folder)).unwrap();
+        fs::copy(top().join("examples").join(&file), base.path().join(&file)).unwrap();
+    }
+    base
+}
+
+fn path(base: &TempDir, below: &str) -> String {
+    base.path().join(below).to_str().unwrap().to_owned()
+}
+
+fn first_trunk(up: &Running) -> String {
+    let said =
+        up.ask(&["call", "route", "--tenant", "brandt", "--called", CLARA, "--output", "json"]).ended(0);
+    said.json()["route"]["targets"][0]["trunk"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_saved_tenant_is_decided_by_and_a_broken_one_is_not() {
+    let base = one_example("brandt");
+    let up =
+        Running::up(&["--tenants", &path(&base, "tenants"), "--directories", &path(&base, "directories")]);
+    assert_eq!(up.ready["tenants"], serde_json::json!(["brandt"]));
+    let explained = up.ask(&["call", "explain", "--tenant", "brandt", "--called", CLARA]).ended(0);
+    assert!(
+        explained.out.contains("clara.hoffmann") && explained.out.contains("revision"),
+        "{}",
+        explained.out
+    );
+    assert_eq!(first_trunk(&up), "lync");
+
+    let file = base.path().join("tenants/brandt.yaml");
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, good.replace("inbound: LyncFirst", "inbound: CicFirst")).unwrap();
+    until("CIC comes first", || (first_trunk(&up) == "cic").then_some(()));
+
+    fs::write(&file, good.replace("model: OnPremises", "model: OnTheMoon")).unwrap();
+    // The next good save is taken after the broken one was refused: files are read in order.
+    fs::write(
+        base.path().join("tenants/cascade.yaml"),
+        fs::read(top().join("examples/tenants/cascade.yaml")).unwrap(),
+    )
+    .unwrap();
+    let args = ["call", "route", "--tenant", "cascade", "--called", "+12065550103"];
+    until("the new tenant is there", || (up.ask(&args).code != 65).then_some(()));
+    assert_eq!(first_trunk(&up), "cic");
+    let said = up.end().ended(0);
+    assert!(
+        said.err.contains("OnTheMoon") && said.err.contains("what was in force before stays"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn people_are_imported() {
+    let base = one_example("brandt");
+    let up = Running::up(&["--tenants", &path(&base, "tenants")]);
+    let file = path(&base, "directories/brandt.yaml");
+    let owner = || {
+        let said =
+            up.ask(&["call", "route", "--tenant", "brandt", "--called", CLARA, "--output", "json"]).ended(0);
+        said.json()["owner"]["id"].as_str().map(str::to_owned)
+    };
+    assert_eq!(owner(), None);
+    let tried = up.ask(&["directory", "import", &file, "--dry-run", "--output", "json"]).ended(0).json();
+    assert!(tried[0]["response"]["written"].as_u64().unwrap() > 0, "{tried}");
+    assert_eq!(owner(), None);
+    let done = up.ask(&["directory", "import", &file]).ended(0);
+    assert!(done.out.contains("0 refused"), "{}", done.out);
+    assert_eq!(owner().as_deref(), Some("clara.hoffmann"));
+    let again = up.ask(&["directory", "import", &file, "--replace", "--output", "json"]).ended(0).json();
+    assert_eq!(again[0]["response"]["written"], serde_json::Value::Null, "{again}");
+    let listed = up.ask(&["call", "list", "--tenant", "brandt"]).ended(0);
+    assert!(listed.out.contains("clara.hoffmann"), "{}", listed.out);
+    up.end().ended(0);
+}
+
+#[test]
+fn a_tenant_that_is_not_there_is_named() {
+    let base = one_example("brandt");
+    let up = Running::up(&["--tenants", &path(&base, "tenants")]);
+    let said = up.ask(&["call", "route", "--tenant", "acme", "--called", CLARA]).ended(65);
+    assert!(said.err.contains("tenants/acme"), "{said:#?}");
+}
+
+#[test]
+fn what_is_kept_is_there_again_and_one_process_has_it() {
+    let base = TempDir::new().unwrap();
+    let data = path(&base, "data");
+    let up = Running::up(&["--data", &data]);
+    assert_eq!(up.ready["tenants"].as_array().unwrap().len(), 3);
+
+    let second = run(&["up", "--data", &data, "--grpc", "127.0.0.1:0", "--listen", "public=udp:127.0.0.1:0"])
+        .ended(75);
+    let holder = format!("in use by process {}", up.pid());
+    assert!(second.err.contains(&data) && second.err.contains(&holder), "{second:#?}");
+    up.end().ended(0);
+
+    let empty = path(&base, "none");
+    fs::create_dir(&empty).unwrap();
+    // No directory is imported this time.
+    let up = Running::up(&["--data", &data, "--tenants", &path(&base, "data/tenants")]);
+    let said = up.ask(&["call", "route", "--tenant", "brandt", "--called", CLARA]).ended(0);
+    assert!(said.out.contains("clara.hoffmann"), "{said:#?}");
+    up.end().ended(0);
+}
+
+#[test]
+fn what_cannot_be_had_is_one_line_with_the_fix() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let base = TempDir::new().unwrap();
+    fs::create_dir(base.path().join("store")).unwrap();
+    fs::write(base.path().join("store/tandem.redb"), [7; 8192]).unwrap();
+    let damaged = base.path().to_str().unwrap();
+    let check = |args: &[&str], code: i32, parts: &[&str]| {
+        let said = run(args).ended(code);
+        assert_eq!(said.err.trim_end().lines().count(), 1, "{said:#?}");
+        assert!(parts.iter().all(|part| said.err.contains(part)), "{said:#?}");
+    };
+    let tenants = ["--tenants", "examples/tenants", "--listen", "public=udp:127.0.0.1:0"];
+    let up = |more: &[&'static str]| [&["up"][..], &tenants, more].concat();
+    check(&[&up(&["--grpc"])[..], &[&address]].concat(), 73, &[&address, "--grpc"]);
+    check(&up(&["--grpc", "0.0.0.0:0"]), 73, &["--dev", "loopback"]);
+    check(&[&up(&["--grpc", "127.0.0.1:0", "--data"])[..], &[damaged]].concat(), 65, &["damaged", "backup"]);
+    check(
+        &["up", "--tenants", "nowhere", "--grpc", "127.0.0.1:0", "--listen", "a=udp:127.0.0.1:0"],
+        65,
+        &["nowhere", "--tenants"],
+    );
+}
+
+#[test]
+fn an_edge_alone_follows_and_begins_again_by_what_it_kept() {
+    let base = one_example("brandt");
+    let up = Running::up(&["--tenants", &path(&base, "tenants")]);
+    let (server, state) = (up.server(), path(&base, "edge.feed"));
+    let args = [
+        "serve",
+        "edge",
+        "--server",
+        &server,
+        "--listen",
+        "far=udp:127.0.0.1:0",
+        "--state",
+        &state,
+        "--id",
+        "far-1",
+    ];
+    let edge = Running::start(&args);
+    assert_eq!(edge.ready["edge"], "far-1");
+    edge.end().ended(0);
+    up.end().ended(0);
+    // Nobody is there to follow any more.
+    Running::start(&args).end().ended(0);
+}

@@ -1,0 +1,73 @@
+//! Help, codes, digests, completions.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use crate::harness::{run, tandem};
+
+#[test]
+fn every_command_has_help_with_its_purpose() {
+    for command in [
+        "up",
+        "serve",
+        "serve edge",
+        "call route",
+        "call explain",
+        "tenant check",
+        "directory import",
+        "sim",
+        "caller",
+    ] {
+        let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let said = run(&args).ended(0);
+        assert!(said.out.contains("Usage: tandem"), "{said:#?}");
+    }
+    let said = run(&["--help"]).ended(0);
+    assert!(said.out.contains("Exit codes:") && said.out.contains("tandem up"), "{}", said.out);
+}
+
+#[test]
+fn a_wrong_command_line_is_2() {
+    let check = |args: &[&str], part: &str| {
+        let said = run(args).ended(2);
+        assert!(said.err.contains(part), "{said:#?}");
+    };
+    check(&["fly"], "fly");
+    check(&["up", "--listen", "public"], "NAME=udp:ADDRESS:PORT");
+    check(&["call", "route", "--tenant", "brandt"], "--called");
+    check(&["up", "--dev", "--callers", "x.yaml"], "--callers");
+}
+
+#[test]
+fn the_release_is_said() {
+    assert_eq!(run(&["version"]).ended(0).out, format!("tandem {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(run(&["version", "--output", "json"]).ended(0).json()["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn a_token_has_a_digest() {
+    let mut child =
+        tandem(&["caller", "digest"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"foo\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let digest = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\n";
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), digest);
+
+    let made = run(&["caller", "digest", "--new", "--output", "json"]).ended(0).json();
+    assert_eq!(made["token"].as_str().unwrap().len(), 64);
+    assert_ne!(made["token"], made["digest"]);
+}
+
+#[test]
+fn completions_name_the_commands() {
+    let said = run(&["completions", "bash"]).ended(0);
+    assert!(said.out.contains("tandem__call__explain") || said.out.contains("explain"), "{}", said.out);
+}
+
+#[test]
+fn nothing_is_coloured_in_a_pipe_unless_asked() {
+    let plain = run(&["tenant", "check", "examples/tenants"]).ended(0);
+    assert!(!plain.out.contains('\u{1b}'));
+    let coloured = run(&["tenant", "check", "examples/tenants", "--color", "always"]).ended(0);
+    assert!(coloured.out.contains('\u{1b}'));
+}
