@@ -83,10 +83,24 @@ pub trait Disk: Send + Sync + 'static {
 
 /// A store in one process.
 pub struct Embedded {
+    // Before `_writer`: fields are dropped in this order, and the writer ends when nobody can ask it any more.
     requests: mpsc::Sender<Request>,
+    _writer: Joined,
     gate: Arc<Gate>,
     hints: broadcast::Sender<Shard>,
     place: Place,
+}
+
+/// The writer's thread, waited for when dropped: who drops a store may open it again at once.
+struct Joined(Option<std::thread::JoinHandle<()>>);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        if let Some(writer) = self.0.take() {
+            // One that panicked has ended too, and has let go of everything.
+            drop(writer.join());
+        }
+    }
 }
 
 impl std::fmt::Debug for Embedded {
@@ -115,11 +129,11 @@ impl Embedded {
             suspect: false,
             lock,
         };
-        std::thread::Builder::new()
+        let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer.run(waiting))
             .map_err(|e| OpenError::Thread(e.to_string()))?;
-        Ok(Self { requests, gate, hints, place })
+        Ok(Self { requests, _writer: Joined(Some(writer)), gate, hints, place })
     }
 
     /// Hands work to the writer. `doubt` is what is said when no answer comes: then it may have been done.

@@ -223,3 +223,11 @@ fn a_directory_without_permission_says_so() {
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
     assert!(String::from_utf8_lossy(&ran.stdout).contains("1 passed"), "the child did not run its test");
 }
+
+#[tokio::test]
+async fn a_store_that_was_dropped_opens_again_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..20 {
+        drop(open(dir.path()).unwrap());
+    }
+}

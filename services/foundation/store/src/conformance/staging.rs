@@ -6,7 +6,7 @@ use super::following::{next, synchronised};
 use super::rig::{Rig, acme, delete, key, put, refused, revision, same, shard};
 use super::{Case, Failed, ensure, promises};
 use crate::follow::Followed;
-use crate::types::{Precondition, STAGED_AGE, Write};
+use crate::types::{Precondition, STAGED_AGE, What, Write};
 
 pub(super) fn cases() -> Vec<Case> {
     promises![
@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
         a_generation_without_one_of_its_parts_is_refused,
         a_generation_is_turned_over_under_its_preconditions,
         a_turn_over_asked_again_finds_its_own_success,
+        a_turn_over_half_cut_from_the_log_finds_its_own_success,
         parts_that_nobody_turned_over_are_forgotten,
     ]
 }
@@ -100,6 +101,21 @@ async fn a_turn_over_asked_again_finds_its_own_success(rig: &Rig) -> Result<(), 
     let done = rig.backend().turn_over(turn.clone(), 1, 3).await?;
     same("the retry", &rig.backend().turn_over(turn, 1, 3).await?, &done)?;
     same("entries", &rig.pull_all(shard(), None, 100).await?.len(), &3)
+}
+
+async fn a_turn_over_half_cut_from_the_log_finds_its_own_success(rig: &Rig) -> Result<(), Failed> {
+    // More than the log may hold, so that its own last entries cut its first ones.
+    for p in 0..40 {
+        let large = Write { key: key(&p.to_string()), what: What::Put(vec![b'x'; 1_000_000].into()) };
+        rig.backend().stage(&acme(), 1, p, vec![large]).await?;
+    }
+    let turn = rig.commit_of(vec![], vec![]);
+    let done = rig.backend().turn_over(turn.clone(), 1, 40).await?;
+    for n in 0..4 {
+        let large = Write { key: key(&n.to_string()), what: What::Put(vec![b'y'; 1_000_000].into()) };
+        rig.committed(vec![large]).await?;
+    }
+    same("the retry", &rig.backend().turn_over(turn, 1, 40).await?, &done)
 }
 
 async fn parts_that_nobody_turned_over_are_forgotten(rig: &Rig) -> Result<(), Failed> {

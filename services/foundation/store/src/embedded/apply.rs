@@ -278,7 +278,11 @@ impl Batch<'_> {
                 break;
             }
             self.log.remove((shard.0, state.first))?;
-            self.commits.remove((shard.0, oldest.commit))?;
+            // A generation has several entries under one id, which stands for the last of them.
+            let last = self.commits.get((shard.0, oldest.commit))?.map(|r| r.value());
+            if last == Some(state.first) {
+                self.commits.remove((shard.0, oldest.commit))?;
+            }
             state.log_bytes -= oldest.bytes;
             state.log_entries -= 1;
             state.first = oldest.next;
