@@ -21,10 +21,9 @@ mod numbers;
 pub(crate) mod slots;
 mod tenant;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use rpds::HashTrieSetSync;
 
 use crate::id::TenantId;
@@ -76,7 +75,7 @@ impl View {
     #[must_use]
     pub fn build<'c>(changes: impl IntoIterator<Item = &'c Change>) -> Self {
         let mut view = Self::default();
-        let mut of: HashMap<&TenantId, Vec<&Change>, RandomState> = HashMap::default();
+        let mut of: BTreeMap<&TenantId, Vec<&Change>> = BTreeMap::new();
         for change in changes {
             match change.kind {
                 Kind::Tenant | Kind::IngressClaim | Kind::Process => view.apply(change),

@@ -512,6 +512,22 @@ fn rfc6026_a_stray_response_is_dropped() {
 }
 
 #[test]
+fn a_response_with_a_guessed_branch_is_dropped() {
+    let mut rig = rig();
+    let id = rig.asked(&invite("z9hG4bK1"));
+    rig.route(id, &[target(1, A)], None);
+    let to_a = rig.to(A).pop().unwrap();
+    let branch =
+        all(&to_a, Header::Via)[0].split("branch=").nth(1).unwrap().split(';').next().unwrap().to_owned();
+    let (number, _) = branch.split_once('.').unwrap();
+    rig.response(&reply(&to_a, "200 OK", "").replace(&branch, &format!("{number}.00000000")));
+    assert_eq!(rig.statuses(), [100], "the number alone is not enough");
+    rig.response(&reply(&to_a, "200 OK", ""));
+    assert_eq!(rig.statuses(), [200]);
+    rig.nothing_is_left();
+}
+
+#[test]
 fn rfc3261_16_8_timer_c_ends_what_rings_for_ever() {
     let mut rig = rig();
     let id = rig.asked(&invite("z9hG4bK1"));

@@ -15,23 +15,26 @@ impl Proxy {
     pub fn on_response(&mut self, message: &Message<'_>, now: Now) {
         let Start::Response { status, .. } = message.start() else { return };
         let top = message.first(Header::Via).and_then(|v| list(v).next()).unwrap_or_default();
-        let Some(client) = Via::parse(top).ok().and_then(|v| v.branch.and_then(routing::client_of)) else {
+        let Some(branch) = Via::parse(top).ok().and_then(|v| v.branch) else { return };
+        let Some((id, at)) = routing::client_of(branch).and_then(|c| self.by_client.get(&c)).copied() else {
             return;
         };
+        let Some(sent) = self.calls.get(&id).and_then(|c| c.branches.get(at)) else { return };
+        let (client, cancel, packet) = (sent.client, sent.cancel_client, Arc::clone(&sent.packet));
+        // The branch must be the one that was sent, with its keyed digest: whoever did not see the request cannot
+        // guess it.
+        if memchr::memmem::find(&packet, branch.as_bytes()).is_none() {
+            return;
+        }
         let method = message.first(Header::CSeq).and_then(|v| v.split(u8::is_ascii_whitespace).next_back());
         if method == Some(b"CANCEL") {
             // The response to a CANCEL says nothing of the call (9.1): it ends the CANCEL's transaction.
-            let place = self.by_client.get(&client).copied();
-            let branch = place.and_then(|(id, at)| self.calls.get(&id)?.branches.get(at));
-            if let Some(own) = branch.and_then(|b| b.cancel_client) {
+            if let Some(own) = cancel {
                 self.layer.on_response(own, status, now, || Arc::from(&[][..]));
                 self.collect();
             }
             return;
         }
-        let Some((id, at)) = self.by_client.get(&client).copied() else { return };
-        let packet = self.calls.get(&id).and_then(|c| c.branches.get(at)).map(|b| Arc::clone(&b.packet));
-        let Some(packet) = packet else { return };
         let to = message.first(Header::To);
         let mut table = std::mem::take(&mut self.table);
         let ack = || {
