@@ -339,7 +339,9 @@ fn treatment(treatment: &Treatment) -> Vec<(&'static str, String)> {
 #[must_use]
 pub fn reasons(trail: &Steps) -> String {
     let mut out = String::from("  why\n");
-    for Step { rule, verdict, words } in &trail.0 {
+    // A decision and a plan of one call consider some rules twice, with one outcome: that is said once.
+    let fresh = |at: &usize| !trail.0[..*at].contains(&trail.0[*at]);
+    for Step { rule, verdict, words } in (0..trail.0.len()).filter(fresh).map(|at| &trail.0[at]) {
         let mark = match verdict {
             Verdict::Won => '+',
             Verdict::Lost => '-',
