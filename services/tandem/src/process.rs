@@ -32,7 +32,6 @@ use tandem_runtime::drain::Life;
 use tandem_runtime::serve::{Health, pipe};
 use tandem_store::embedded::Place;
 use tonic::metadata::MetadataMap;
-use tonic::transport::Channel;
 
 use crate::failure::Input;
 pub(crate) use edges::EdgeOptions;
@@ -105,8 +104,6 @@ pub(crate) struct Running {
     pub(crate) cell: Cell,
     /// The writer of policy.
     pub(crate) policy: Policy,
-    /// The services, for generated clients in this process.
-    pub(crate) channel: Channel,
     /// Where the API listens.
     pub(crate) grpc: Option<SocketAddr>,
     /// The edges, in the order of the options.
@@ -162,7 +159,7 @@ pub(crate) async fn up(
         edge.ready().await;
     }
     health.ready().await;
-    Ok(Running { cell: member, policy, channel, grpc: address, edges, imported })
+    Ok(Running { cell: member, policy, grpc: address, edges, imported })
 }
 
 /// Waits until imported directories are seen by those who answer.

@@ -208,8 +208,7 @@ fn explain(asked: &Asked, assume: Assume, global: &Global) -> anyhow::Result<Exi
         })?,
     };
     let json = show::json::message("tandem.routing.v1.Explanation", &explanation)?;
-    let revision = explanation.decision.as_ref().map_or(0, |d| d.revision);
-    answer(global, &json, || format!("{}\n\nrevision {revision}", explanation.text.trim_end()))?;
+    answer(global, &json, || explanation.text.clone())?;
     Ok(exit(explanation.decision.as_ref()))
 }
 

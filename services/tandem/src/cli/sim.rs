@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde_json::json;
 use tandem_runtime::clock::{Chance, Clock};
-use tandem_runtime::drain::{self, Grace, Life};
+use tandem_runtime::drain::{self, Grace, Life, Phase};
 use tandem_runtime::exit::Exit;
 use tandem_runtime::listen::{Bind, require_loopback};
 use tandem_runtime::serve::Server;
@@ -29,10 +29,11 @@ pub(crate) fn run(args: &SimArgs, global: &Global) -> anyhow::Result<Exit> {
         let run = |life: Life| async move {
             let world = World::new(Clock::machine(), Chance::machine(), life.clone());
             let simulator = kind.start(&world)?;
+            end_at_once(&life);
             status(args, &simulator, &life)?;
             let calls = kind.run_args().calls();
             if calls.is_empty() {
-                return answer(global, &json!({"running": true}), || "running; Ctrl-C ends it".to_owned());
+                return answer(global, &json!({"ready": true}), || "running; Ctrl-C ends it".to_owned());
             }
             for call in calls {
                 if !place(&simulator, call, global).await? {
@@ -45,6 +46,15 @@ pub(crate) fn run(args: &SimArgs, global: &Global) -> anyhow::Result<Exit> {
         drain::run(Grace::DESK, drain::signals()?, run).await?;
         Ok(exit)
     })
+}
+
+/// A simulator has nothing to bring to an end: what it plays ends when nobody plays it any more.
+fn end_at_once(life: &Life) {
+    let (shutdown, drain) = (life.shutdown.clone(), life.drain.clone());
+    life.tasks.spawn("sim end", async move {
+        drain.leaving().await;
+        shutdown.advance(Phase::Stopped);
+    });
 }
 
 /// Serves status queries. They name every call, so they are for this machine only.

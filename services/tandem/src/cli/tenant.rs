@@ -158,7 +158,7 @@ fn check(paths: &[PathBuf], strict: bool, global: &Global) -> anyhow::Result<Exi
         let people = Counted(directories.len(), "directory", "directories");
         let (errors, warnings) =
             (Counted(errors, "error", "errors"), Counted(warnings, "warning", "warnings"));
-        text + &format!("{checked} and {people} read: {errors}, {warnings}")
+        text + &format!("{checked} and {people} can be taken; {errors}, {warnings}")
     })?;
     let clean = if strict { diagnostics.is_empty() } else { taken };
     Ok(if clean { Exit::Ok } else { Exit::Failed })

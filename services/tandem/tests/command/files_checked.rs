@@ -13,7 +13,7 @@ fn the_examples_are_taken_and_what_is_found_is_said() {
 
 #[test]
 fn what_is_wrong_is_said_with_line_reason_and_fix() {
-    for name in ["no-yaml", "unknown-field", "unknown-egress", "two-kinds"] {
+    for name in ["no-yaml", "unknown-field", "unknown-egress", "unknown-kind"] {
         let said = run(&["tenant", "check", &format!("{FILES}/{name}.yaml")]).ended(1);
         golden(&format!("check-{name}.txt"), &said.out);
     }

@@ -1,5 +1,7 @@
 //! The built binary, as a person or a script uses it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 mod calls;
 mod files_checked;
 mod harness;

@@ -113,8 +113,6 @@ fn what_is_kept_is_there_again_and_one_process_has_it() {
     assert!(second.err.contains(&data) && second.err.contains(&holder), "{second:#?}");
     up.end().ended(0);
 
-    let empty = path(&base, "none");
-    fs::create_dir(&empty).unwrap();
     // No directory is imported this time.
     let up = Running::up(&["--data", &data, "--tenants", &path(&base, "data/tenants")]);
     let said = up.ask(&["call", "route", "--tenant", "brandt", "--called", CLARA]).ended(0);

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use crate::harness::{run, tandem};
+use crate::harness::{Running, run, tandem, top};
 
 #[test]
 fn every_command_has_help_with_its_purpose() {
@@ -70,4 +70,44 @@ fn nothing_is_coloured_in_a_pipe_unless_asked() {
     assert!(!plain.out.contains('\u{1b}'));
     let coloured = run(&["tenant", "check", "examples/tenants", "--color", "always"]).ended(0);
     assert!(coloured.out.contains('\u{1b}'));
+}
+
+#[test]
+fn simulators_are_checked() {
+    for kind in ["gateway", "cic", "lync"] {
+        let config = format!("examples/sim/{kind}.yaml");
+        run(&["sim", kind, "--config", &config, "--check"]).ended(0);
+    }
+    let said = run(&["sim", "cic", "--config", "examples/sim/gateway.yaml", "--check"]).ended(65);
+    assert!(said.err.contains("examples/sim/gateway.yaml:"), "{said:#?}");
+}
+
+/// The example's gateway calls the example's CIC, at addresses of this process.
+#[test]
+fn simulators_call_each_other() {
+    let base = tempfile::TempDir::new().unwrap();
+    let block = format!("127.{}.{}.", 100 + std::process::id() % 100, std::process::id() / 100 % 250);
+    let config = |kind: &str| {
+        let text =
+            std::fs::read_to_string(top().join("examples/sim").join(kind).with_extension("yaml")).unwrap();
+        let file = base.path().join(kind);
+        std::fs::write(&file, text.replace("127.1.0.", &block)).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let cic = Running::start(&["sim", "cic", "--config", &config("cic")]);
+    let gateway = config("gateway");
+    let call = |called: &str| {
+        let caller = ["--caller", "+12065550001", "--output", "json"];
+        run(&[&["sim", "gateway", "--config", &gateway, "--call", called][..], &caller].concat())
+    };
+    let answered = call("+14255550101").ended(0).json();
+    assert_eq!(
+        (answered["status"].as_u64(), answered["rtpSent"].as_u64()),
+        (Some(200), Some(10)),
+        "{answered}"
+    );
+    let nowhere = call("+17775550100").ended(1);
+    assert!(nowhere.json()["status"].as_u64().unwrap() >= 400, "{nowhere:#?}");
+    assert_eq!(nowhere.err, "");
+    assert_eq!(cic.end().ended(0).err, "");
 }
