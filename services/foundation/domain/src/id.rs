@@ -1,6 +1,6 @@
 //! Names and positions. Each kind has its own type, so that a user can not be passed for a station.
 //!
-//! A name is checked once, where it enters ([`Name::parse`] and the like); inside it cannot be wrong.
+//! A name is checked once, where it enters ([`TenantName::parse`] and the like); inside it cannot be wrong.
 
 use std::fmt;
 use std::sync::Arc;

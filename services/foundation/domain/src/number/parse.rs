@@ -2,7 +2,7 @@
 //! (RFC 3261 19.1.6), a service urn (RFC 5031), or plain dialled digits.
 //!
 //! Reading allocates nothing and is total: any text has a [`Dialled`] or a named [`Refusal`]. What was dialled is
-//! no number yet: the tenant's dial plan makes it one ([`canonical`](super::canonical)).
+//! no number yet: the tenant's dial plan makes it one ([`canonical`](super::canonical())).
 
 use super::{Digits, Number};
 
