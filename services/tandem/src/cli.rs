@@ -12,7 +12,7 @@ use tandem_runtime::exit::Exit;
 use tandem_runtime::telemetry::{Format, Log};
 use tandem_runtime::term::{ColorChoice, Terminal};
 
-use crate::{failure, serve, show, up};
+use crate::{demo, failure, serve, show, up};
 
 /// Joins a hosted contact centre with each customer's Lync or Skype for Business: decides where calls go, and why.
 #[derive(Debug, Parser)]
@@ -76,6 +76,8 @@ enum Command {
     /// Import users, stations, workgroups and numbers.
     #[command(subcommand)]
     Directory(directory::Directory),
+    /// Watch real SIP calls take the way that each model and each inbound option prescribes.
+    Demo(demo::Args),
     /// Play a PSTN gateway, a CIC server or a Lync system.
     Sim(tandem_sim::cli::SimArgs),
     /// Help with the callers file, which says who may call the API.
@@ -123,6 +125,8 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(_) => "info",
         // `up` shows what became of policy itself.
         Command::Up(_) => "warn,tandem_cell=error",
+        // Its tenants have no TLS and one gateway: nobody need be warned.
+        Command::Demo(_) => "error",
         _ => "warn",
     };
     Log::from_env(filter, Format::Auto, Terminal::stderr(global.color)).install()?;
@@ -132,6 +136,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Call(call) => call::run(call, &global),
         Command::Tenant(tenant) => tenant::run(tenant, &global),
         Command::Directory(directory) => directory::run(directory, &global),
+        Command::Demo(args) => demo::run(&args, &global),
         Command::Sim(args) => sim::run(&args, &global),
         Command::Caller(caller) => small::caller(caller, &global),
         Command::Version => small::version(&global),

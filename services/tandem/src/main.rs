@@ -1,6 +1,7 @@
 //! The `tandem` command: it starts the services and shows what they say. It has no logic of its own.
 
 mod cli;
+mod demo;
 mod examples;
 mod failure;
 mod process;
