@@ -1,5 +1,7 @@
 //! `tandem demo` as a person or a script runs it: real calls over loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 use std::process::{Command, Output};
 
 use serde_json::Value;
