@@ -3,6 +3,8 @@
 //! `Cargo.toml` is the architecture, so it is read as the compiler reads it (`cargo metadata`), and the pure
 //! crates are read as text, for a clock or a socket needs no dependency.
 
+#![allow(clippy::expect_used, reason = "a test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
