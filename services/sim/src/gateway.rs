@@ -150,7 +150,8 @@ impl Shared {
             return result;
         };
         let why = |group: &IpGroup| {
-            format!("Tel-to-IP route `{}`, IP group {}", route.destination_prefix, group.name)
+            let prefix = Some(route.destination_prefix.as_str()).filter(|prefix| !prefix.is_empty());
+            format!("Tel-to-IP route {}, IP group {}", prefix.unwrap_or("for every number"), group.name)
         };
         let mut attempts: VecDeque<Attempt> =
             groups.into_iter().map(|group| self.attempt(call, group, why(group))).collect();

@@ -27,9 +27,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use futures::StreamExt as _;
 use futures::future::try_join_all;
 use tandem_runtime::clock::{Chance, Clock};
-use tandem_runtime::drain::{Life, Phase};
+use tandem_runtime::drain::{Life, Phase, signals};
 use tandem_runtime::exit::Exit;
 use tandem_sim::World;
 
@@ -86,9 +87,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let life = Life::new();
+        let mut signals = signals()?;
         let ended = tokio::select! {
             ended = demonstrate(args, global, &life) => ended,
-            interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| Exit::Failed).map_err(Into::into),
+            _interrupted = signals.next() => Ok(Exit::Failed),
         };
         life.shutdown.advance(Phase::Stopped);
         // What does not end by itself ends with the process.
@@ -182,8 +184,7 @@ async fn scene(stage: &Stage) -> anyhow::Result<Vec<Outcome>> {
     }
     if stage.scene.wan {
         stage.cut_wan()?;
-        let callees = CALLEES.iter().filter(|callee| !callee.queue && (2..=5).contains(&callee.person));
-        let calls = callees.map(|callee| stage.call(*callee, caller(AREAS[2], callee.person), true));
+        let calls = (0..).zip(CALLEES).map(|(nth, callee)| stage.call(callee, caller(AREAS[2], nth), true));
         outcomes.extend(try_join_all(calls).await?);
     }
     Ok(outcomes)

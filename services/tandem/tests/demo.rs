@@ -125,3 +125,34 @@ fn a_capture_holds_raw_ip() {
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere/calls.pcap"));
 }
+
+#[test]
+fn every_row_goes_as_planned_and_the_mistakes_come_out_wrong() {
+    let out = text(&demo(&["--all", "--output", "json"]), 0);
+    let value: Value = serde_json::from_str(&out).expect("one JSON value");
+    let calls = value["calls"].as_array().expect("calls");
+    assert!(calls.iter().all(|call| call["asPlanned"] == true));
+    // Every row with the edge in path; those of options 2 and 3 without it too.
+    for (edge, rows) in [("in path", 99), ("not in path", 66)] {
+        let mut seen: Vec<u64> = calls
+            .iter()
+            .filter(|call| call["edge"] == edge && call["wanCut"] == false)
+            .filter_map(|call| call["row"].as_u64())
+            .collect();
+        seen.dedup();
+        assert_eq!(seen.len(), rows, "{edge}");
+    }
+    // The WAN cut: rows 2 to 5 reach the Lync phone past CIC, a CIC phone is reached by nobody.
+    let cut: Vec<(u64, String, u64)> = calls
+        .iter()
+        .filter(|call| call["wanCut"] == true)
+        .filter_map(|call| Some((call["row"].as_u64()?, hops(call), call["status"].as_u64()?)))
+        .take(5)
+        .collect();
+    let past = |row| (row, "GW > PX > MED > FE > LPH".to_owned(), 200);
+    assert_eq!(cut, [(34, "GW > PX".to_owned(), 480), past(35), past(36), past(37), past(38)]);
+    let controls = value["controls"].as_array().expect("controls");
+    let ways: Vec<_> =
+        controls.iter().map(|call| (hops(call), call["cameOutWrongAsItMust"] == true)).collect();
+    assert_eq!(ways, [("GW > MED > FE".to_owned(), true), ("GW > MED > FE > LPH".to_owned(), true)]);
+}

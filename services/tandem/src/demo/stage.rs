@@ -20,8 +20,9 @@ use super::vendor;
 
 /// How long a call is held at most. Longer than an agent takes who is offered it.
 const HOLD: Duration = Duration::from_secs(5);
-/// So long without a new leg, answer or packet: all that was to happen has happened.
-const QUIET: Duration = Duration::from_millis(300);
+/// So long without a new leg, answer or packet: all that was to happen has happened. Longer than SIP's T1, so that a
+/// request which a busy machine has lost is sent again in time.
+const QUIET: Duration = Duration::from_millis(700);
 /// How long a call may ring: longer than any survivable rule waits.
 const RING: Duration = Duration::from_secs(15);
 /// How long the last leg of a call that was hung up may live.
