@@ -151,7 +151,8 @@ pub(crate) async fn up(
     for path in import::files(&directories)? {
         imported.extend(import::file(&channel, &path, import::Wish::default()).await?);
     }
-    seen(&imported, &member).await;
+    let seen = tokio::time::timeout(SETTLED_WITHIN, seen(&imported, &member)).await;
+    seen.context("imported directories were not seen within a minute; is the disk failing?")?;
     let feed = || Upstream::Feed { channel: channel.clone(), metadata: MetadataMap::new() };
     let start = |edge: edges::Bound| edge.start(feed(), life, &clock, &chance);
     let edges = edges.into_iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
@@ -162,14 +163,15 @@ pub(crate) async fn up(
     Ok(Running { cell: member, policy, grpc: address, edges, imported })
 }
 
-/// Waits until imported directories are seen by those who answer.
+/// Waits until imported directories are seen by those who answer. An import that changed nothing names a revision of
+/// the log at which nothing of the tenant's changed, so the log's place counts and not the tenant's.
 async fn seen(imported: &[Imported], cell: &Cell) {
     cell.view()
         .until(|| {
             let snapshot = cell.view().load();
             imported.iter().all(|done| {
                 let tenant = snapshot.view.tenant(done.tenant.as_str());
-                tenant.is_some_and(|t| t.revision().0 >= done.response.revision)
+                tenant.is_some_and(|t| cell.view().reached(t.id()).0 >= done.response.revision)
             })
         })
         .await;
@@ -187,7 +189,7 @@ async fn in_force(policy: &Policy, cell: &Cell) -> anyhow::Result<Arc<Status>> {
         let states = status.files.values().flat_map(|file| &file.tenants);
         states.into_iter().all(|(name, state)| match state {
             State::InForce { revision, .. } => {
-                snapshot.view.tenant(name.as_str()).is_some_and(|t| t.revision() >= *revision)
+                snapshot.view.tenant(name.as_str()).is_some_and(|t| cell.view().reached(t.id()) >= *revision)
             }
             _ => true,
         })

@@ -113,7 +113,9 @@ fn what_is_kept_is_there_again_and_one_process_has_it() {
     assert!(second.err.contains(&data) && second.err.contains(&holder), "{second:#?}");
     up.end().ended(0);
 
-    // No directory is imported this time.
+    // The same again: what is imported is there already, and changes nothing.
+    Running::up(&["--data", &data]).end().ended(0);
+    // And without an import.
     let up = Running::up(&["--data", &data, "--tenants", &path(&base, "data/tenants")]);
     let said = up.ask(&["call", "route", "--tenant", "brandt", "--called", CLARA]).ended(0);
     assert!(said.out.contains("clara.hoffmann"), "{said:#?}");
