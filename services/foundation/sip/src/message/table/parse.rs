@@ -33,7 +33,13 @@ impl Table {
     /// The first fault. Faults of a line, of the version or of the body leave the rest readable:
     /// [`Table::salvage`] then gives what an answer needs.
     pub fn parse_datagram<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Message<'a>, ParseError> {
-        self.parse_head(bytes)?;
+        if let Err(fault) = self.parse_head(bytes) {
+            if fault == ParseError::HeadUnfinished && bytes.ends_with(b"\r\n") {
+                self.end_head(bytes);
+                return self.outcome(bytes);
+            }
+            return Err(fault);
+        }
         let held = bytes.len() - usize::from(self.body_start);
         match self.content_length {
             Some(length) if length as usize > held => self.note(ParseError::BodyShort),
@@ -68,6 +74,12 @@ impl Table {
             super::Start::Request { method: "" | "ACK", .. } | super::Start::Response { .. } => None,
             super::Start::Request { .. } => self.whole.then_some(message),
         }
+    }
+
+    /// Takes a head whose lines are whole and that lacks but its empty line for one that can be answered.
+    fn end_head(&mut self, bytes: &[u8]) {
+        self.note(ParseError::HeadUnfinished);
+        (self.body_start, self.body_end, self.whole) = (bytes.len() as u16, bytes.len() as u16, true);
     }
 
     fn outcome<'a>(&'a self, bytes: &'a [u8]) -> Result<Message<'a>, ParseError> {

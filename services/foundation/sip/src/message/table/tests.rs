@@ -102,7 +102,9 @@ fn what_an_answer_needs_is_salvaged() {
     check(HEAD.replace("sip:a@b", "sip:a@b; lr") + "\n", true);
     check(HEAD.replace("OPTIONS", "ACK") + "bad\n\n", false);
     check(HEAD.replace("OPTIONS sip:a@b SIP/2.0", "SIP/2.0 2000 OK") + "\n", false);
-    check(format!("{HEAD}bad\n"), false);
+    // Without its empty line, but cut at the end of a line; and cut within one.
+    check(HEAD.to_owned(), true);
+    check(format!("{HEAD}Subject: ba"), false);
 }
 
 #[test]
