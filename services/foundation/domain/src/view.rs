@@ -16,6 +16,8 @@
 //! - a name is at any time borne by one incarnation, which the tenant's own record names; what another
 //!   incarnation left is not reached, and what a dead one still sends is dropped.
 
+mod entry;
+mod keyed;
 pub(crate) mod names;
 mod numbers;
 pub(crate) mod slots;
@@ -32,9 +34,10 @@ use crate::ingress::{Arrival, Resolution};
 use crate::number::index::Index;
 use crate::record::{Change, Kind, Record};
 use crate::tenant::TrunkIx;
+pub use entry::{Conflict, Entries, Entry};
 use names::Of;
 use slots::Slots;
-pub use tenant::{Conflict, Entries, Entry, TenantView};
+pub use tenant::TenantView;
 
 /// Every tenant of a cell. See the module's text.
 #[derive(Clone, Debug, Default)]
