@@ -20,17 +20,20 @@
 //! - a change that is larger than a commit (an import of 100,000 users) is staged in parts that nobody sees and
 //!   turned over at once: readers see all of it or none.
 //!
-//! One backend today: [`embedded`], one process, durable on disk. The contract is [`Backend`]; the suite that every
-//! backend passes is `conformance` (a feature of this crate), where a second one is one more line. Values are bytes
-//! at that level; [`codec`] turns records into them, and [`Store`] is what services hold.
+//! Two backends: [`embedded`], one process, durable on disk; [`redis`], one truth for many processes, which says what
+//! it adds to these promises and what can be lost. The contract is [`Backend`]; the suite that every backend passes is
+//! `conformance` (a feature of this crate). Values are bytes at that level; [`codec`] turns records into them, and
+//! [`Store`] is what services hold.
 
 pub mod backend;
+mod bytes;
 pub mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod embedded;
 pub mod follow;
 mod limits;
+pub mod redis;
 pub mod store;
 pub mod types;
 

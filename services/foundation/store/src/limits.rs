@@ -64,6 +64,14 @@ pub(crate) fn session(ttl_ms: u32) -> Result<(), Error> {
     Ok(())
 }
 
+/// What is said of a session that has ended and is opened again.
+pub(crate) fn ended() -> Error {
+    Error::Invalid {
+        what: "a session that has ended".into(),
+        fix: "open another, with an id from chance".into(),
+    }
+}
+
 fn key(key: &Key) -> Result<(), Error> {
     if key.key.len() > KEY_BYTES_MAX {
         return invalid(format!("a key of {} bytes", key.key.len()), "a key has at most 512 bytes");

@@ -57,10 +57,7 @@ impl Shard {
             return Self::CELL;
         }
         let bytes = tenant.name.as_str().bytes().chain([0]).chain(tenant.incarnation.0.to_be_bytes());
-        let hash =
-            bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-        // The low bits of FNV-1a mix less than the high ones: fold them.
-        Self(((hash ^ (hash >> 32)) % u64::from(SHARDS)) as u16)
+        Self((crate::bytes::hash(bytes) % u64::from(SHARDS)) as u16)
     }
 
     /// Every shard; the reserved tenant's first, for it says which tenants there are.
@@ -109,8 +106,10 @@ pub enum Precondition {
     VersionIs(Key, Revision),
     /// The record is there, was claimed at this revision (its fencing token), and has not expired.
     TokenIs(Key, Revision),
-    /// The claim of another tenant's record is held: the fence of writers that serve the whole cell. It is
-    /// checked in the transaction of the commit where the backend can, which the embedded one can.
+    /// The claim of another tenant's record is held: the fence of writers that serve the whole cell. The embedded
+    /// backend checks it in the commit's transaction; Redis, whose shards may lie on different primaries, asks
+    /// for it before and keeps a floor in each shard, so that before a holder's first commit is accepted anywhere
+    /// none of an earlier holder is accepted anywhere (module `redis`).
     FenceIs(Fence),
     /// The session lives.
     SessionLives(SessionId),

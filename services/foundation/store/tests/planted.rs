@@ -1,7 +1,10 @@
 //! A test of the suite: backends with one planted fault each, and the case that must notice it. A suite that lets
-//! one of these through would let a real backend do the same.
+//! one of these through would let a real backend do the same. Each is planted over every backend, for a case may
+//! lean on what only one of them does.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
+
+mod servers;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use tandem_domain::id::{Incarnation, Revision, TenantId};
 use tandem_store::conformance::{self, Keeps, Opening, Opts};
 use tandem_store::embedded::{Embedded, Place};
+use tandem_store::redis::{Redis, Settings, Time};
 use tandem_store::{
     Backend, Cause, Commit, CommitId, Key, Listing, Outcome, Position, Precondition, Pulled, SessionId,
     Shard, Stats, Stored, What, World, Write, backend::Reply,
@@ -256,7 +260,34 @@ impl Backend for Faulty {
     }
 }
 
-fn open(fault: Fault, opts: Opts) -> Opening {
+/// What the fault is planted over.
+#[derive(Clone, Copy)]
+enum Over {
+    Memory,
+    /// The Redis at a port.
+    Redis(u16),
+}
+
+impl Over {
+    async fn open(self, name: String, world: World) -> Arc<dyn Backend> {
+        match self {
+            Self::Memory => Arc::new(Embedded::open(Place::Memory, world).unwrap()),
+            Self::Redis(port) => {
+                let settings = Settings {
+                    prefix: name,
+                    single: true,
+                    time: Time::World,
+                    ..Settings::alone("127.0.0.1", port)
+                };
+                let redis = Redis::open(settings, world);
+                redis.check().await.unwrap();
+                Arc::new(redis)
+            }
+        }
+    }
+}
+
+fn open(fault: Fault, over: Over, opts: Opts) -> Opening {
     Box::pin(async move {
         let inner_clock = Arc::new(AtomicU64::new((opts.world.clock)()));
         let seen = Arc::clone(&inner_clock);
@@ -264,7 +295,7 @@ fn open(fault: Fault, opts: Opts) -> Opening {
             clock: Arc::new(move || seen.load(Ordering::SeqCst)),
             chance: Arc::clone(&opts.world.chance),
         };
-        let inner: Arc<dyn Backend> = Arc::new(Embedded::open(Place::Memory, world).unwrap());
+        let inner = over.open(format!("{fault:?}.{}", opts.name), world).await;
         Arc::new(Faulty {
             inner,
             fault,
@@ -278,13 +309,24 @@ fn open(fault: Fault, opts: Opts) -> Opening {
     })
 }
 
-async fn check(fault: Fault, case: &'static str) {
-    let failures = conformance::check(Keeps::Nothing, |c| c == case, move |opts| open(fault, opts)).await;
+async fn check(fault: Fault, over: Over, case: &'static str) {
+    let failures =
+        conformance::check(Keeps::Nothing, |c| c == case, move |opts| open(fault, over, opts)).await;
     assert_eq!(failures.iter().map(|f| f.case).collect::<Vec<_>>(), [case], "{fault:?} was not noticed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_planted_fault_fails_the_case_that_names_it() {
+    all(Over::Memory).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_planted_fault_fails_the_case_that_names_it_on_redis() {
+    let server = servers::Server::start(&["--appendonly", "no"]);
+    all(Over::Redis(server.port)).await;
+}
+
+async fn all(over: Over) {
     for (fault, case) in [
         (Fault::LosesAnAcknowledgedCommit, "an_acknowledged_commit_is_there"),
         (Fault::WritesHalfOfWhatItRefuses, "a_commit_is_all_or_nothing"),
@@ -309,14 +351,14 @@ async fn each_planted_fault_fails_the_case_that_names_it() {
         (Fault::LogsKeepAlives, "a_keep_alive_writes_no_entry_and_puts_the_end_off"),
         (Fault::RevivesSessions, "a_session_that_ended_stays_ended"),
     ] {
-        check(fault, case).await;
+        check(fault, over, case).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_forgets_at_its_end_fails_the_restarts() {
     // Opened again it is another store: everything acknowledged is gone.
-    let open = |opts: Opts| open(Fault::LosesHints, opts);
+    let open = |opts: Opts| open(Fault::LosesHints, Over::Memory, opts);
     let restarts = ["what_was_acknowledged_outlives_a_restart", "what_was_staged_outlives_a_restart"];
     let failures = conformance::check(Keeps::AfterClose, move |c| restarts.contains(&c), open).await;
     assert_eq!(failures.iter().map(|f| f.case).collect::<Vec<_>>(), restarts);
@@ -325,6 +367,7 @@ async fn a_store_that_forgets_at_its_end_fails_the_restarts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_hints_are_no_fault() {
     let follows = |case: &str| case.starts_with("a_follower") || case.starts_with("what_a_follower");
-    let failures = conformance::check(Keeps::Nothing, follows, |opts| open(Fault::LosesHints, opts)).await;
+    let failures =
+        conformance::check(Keeps::Nothing, follows, |opts| open(Fault::LosesHints, Over::Memory, opts)).await;
     assert_eq!(failures, []);
 }

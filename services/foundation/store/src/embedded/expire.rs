@@ -34,10 +34,7 @@ impl Batch<'_> {
         let state = self.shard(shard)?;
         let known = self.sessions.get(session_key(shard, tenant, session).as_slice())?.map(|d| d.value());
         if known.is_some_and(|deadline| deadline <= state.time) {
-            return Ok(Err(Error::Invalid {
-                what: "a session that has ended".into(),
-                fix: "open another, with an id from chance".into(),
-            }));
+            return Ok(Err(crate::limits::ended()));
         }
         self.keep(shard, &state)?;
         self.set_deadline(shard, tenant, session, state.time + u64::from(ttl_ms) * 1000)?;

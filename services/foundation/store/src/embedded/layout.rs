@@ -17,8 +17,10 @@
 //! | `staged` | shard, tenant, generation, part | shard time, writes |
 
 use redb::TableDefinition;
-use tandem_domain::id::{Incarnation, Revision, TenantId, TenantName};
+use tandem_domain::id::{Revision, TenantId};
 
+pub(super) use crate::bytes::{Damaged, Take};
+use crate::bytes::{put_sized, put_tenant, take_tenant};
 use crate::types::{Changed, CommitId, Entry, Key, SessionId, Shard, What, Write};
 
 /// The format that this release writes and reads.
@@ -36,78 +38,6 @@ pub(super) const SESSIONS: TableDefinition<'static, &'static [u8], u64> = TableD
 pub(super) const SESSION_ENDS: Bytes = TableDefinition::new("session_ends");
 pub(super) const HANGS: Bytes = TableDefinition::new("hangs");
 pub(super) const STAGED: Bytes = TableDefinition::new("staged");
-
-/// Bytes that do not say what they should: the file is damaged, or was written by another release.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the database holds {0} that this release cannot read")]
-pub(super) struct Damaged(pub &'static str);
-
-/// A cursor over stored bytes.
-pub(super) struct Take<'a>(pub(super) &'a [u8]);
-
-impl<'a> Take<'a> {
-    pub(super) fn bytes(&mut self, n: usize) -> Result<&'a [u8], Damaged> {
-        let (head, tail) = self.0.split_at_checked(n).ok_or(Damaged("a short value"))?;
-        self.0 = tail;
-        Ok(head)
-    }
-
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Damaged> {
-        self.bytes(N)?.try_into().map_err(|_| Damaged("a short value"))
-    }
-
-    pub(super) fn u8(&mut self) -> Result<u8, Damaged> {
-        Ok(self.array::<1>()?[0])
-    }
-
-    pub(super) fn u32(&mut self) -> Result<u32, Damaged> {
-        Ok(u32::from_be_bytes(self.array()?))
-    }
-
-    pub(super) fn u64(&mut self) -> Result<u64, Damaged> {
-        Ok(u64::from_be_bytes(self.array()?))
-    }
-
-    pub(super) fn u128(&mut self) -> Result<u128, Damaged> {
-        Ok(u128::from_be_bytes(self.array()?))
-    }
-
-    pub(super) fn sized(&mut self) -> Result<&'a [u8], Damaged> {
-        let n = self.u32()?;
-        self.bytes(n as usize)
-    }
-
-    pub(super) fn text(&mut self) -> Result<&'a str, Damaged> {
-        std::str::from_utf8(self.sized()?).map_err(|_| Damaged("text that is not UTF-8"))
-    }
-}
-
-pub(super) fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
-    // Commits are limited to 1 MiB, so that a length always fits.
-    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
-    out.extend_from_slice(bytes);
-}
-
-/// `name 0 incarnation`: tenants sort by name, and none is another's prefix.
-pub(super) fn put_tenant(out: &mut Vec<u8>, tenant: &TenantId) {
-    out.extend_from_slice(tenant.name.as_str().as_bytes());
-    out.push(0);
-    out.extend_from_slice(&tenant.incarnation.0.to_be_bytes());
-}
-
-pub(super) fn take_tenant(from: &mut Take<'_>) -> Result<TenantId, Damaged> {
-    let end = from.0.iter().position(|b| *b == 0).ok_or(Damaged("a key without tenant"))?;
-    let name = std::str::from_utf8(from.bytes(end)?).map_err(|_| Damaged("a tenant's name"))?;
-    from.u8()?;
-    let incarnation = Incarnation(from.u128()?);
-    let cell = TenantName::reserved_cell();
-    let name = if name == cell.as_str() {
-        cell
-    } else {
-        TenantName::parse(name).map_err(|_| Damaged("a tenant's name"))?
-    };
-    Ok(TenantId { name, incarnation })
-}
 
 /// `shard tenant`.
 pub(super) fn tenant_key(shard: Shard, tenant: &TenantId) -> Vec<u8> {
@@ -328,6 +258,8 @@ pub(super) fn read_staged(bytes: &[u8]) -> Result<(u64, Vec<Write>), Damaged> {
 
 #[cfg(test)]
 mod tests {
+    use tandem_domain::id::{Incarnation, TenantName};
+
     use super::*;
 
     #[test]

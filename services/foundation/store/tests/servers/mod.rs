@@ -1,0 +1,121 @@
+//! Real servers for tests: each in a directory of its own, on a loopback port of its own, ended by its pid when
+//! dropped.
+
+#![allow(dead_code, reason = "each test file uses what it needs")]
+
+pub(crate) mod proxy;
+pub(crate) mod rig;
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a server may take to listen. Far more than it needs, for machines are slow at times.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A port on loopback that nobody listens on now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A redis-server.
+pub(crate) struct Server {
+    child: Option<Child>,
+    pub(crate) port: u16,
+    dir: TempDir,
+    args: Vec<String>,
+}
+
+impl Server {
+    /// Starts one, with nothing kept on disk but by these arguments.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut server = Self {
+            child: None,
+            port: free_port(),
+            dir: tempfile::tempdir().unwrap(),
+            args: args.iter().map(|a| (*a).to_owned()).collect(),
+        };
+        server.again();
+        server
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn again(&mut self) {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.arg("--dir").arg(self.dir.path()).args(&self.args);
+        self.child = Some(run(command, &self.dir.path().join("log")));
+        self.wait();
+    }
+
+    /// Waits until it listens.
+    pub(crate) fn wait(&self) {
+        let at: SocketAddr = ([127, 0, 0, 1], self.port).into();
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(at).is_err() {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            assert!(Instant::now() < until, "redis-server does not listen on {at}:\n{log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Kills it as by `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        end(self.child.take());
+    }
+
+    /// Sends it a signal by `kill`: STOP, CONT.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
+    }
+
+    /// Asks it something, as `redis-cli` does.
+    pub(crate) fn cli(&self, args: &[&str]) -> String {
+        cli(self.port, args)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Asks the server at a port something.
+pub(crate) fn cli(port: u16, args: &[&str]) -> String {
+    let mut command = Command::new("redis-cli");
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string()]).args(args);
+    let out = command.output().unwrap_or_else(|e| missing("redis-cli", &e));
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+pub(crate) fn run(mut command: Command, log: &Path) -> Child {
+    let log = std::fs::File::create(log).unwrap();
+    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.spawn().unwrap_or_else(|e| missing(&name, &e))
+}
+
+fn missing(name: &str, why: &std::io::Error) -> ! {
+    panic!("{name}: {why}; `tests/run tools` installs it")
+}
+
+pub(crate) fn end(child: Option<Child>) {
+    if let Some(mut child) = child {
+        // One that has ended already is as well.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
