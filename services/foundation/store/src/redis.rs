@@ -7,7 +7,7 @@
 //! ```
 //!
 //! **Outcomes.** An answer that was lost is asked for again under the same commit id; the connection that lost it is
-//! ended on the server before ([`conn`]), so that neither success nor refusal is a guess. `Indeterminate` is said when
+//! ended on the server before (`conn`), so that neither success nor refusal is a guess. `Indeterminate` is said when
 //! the time for that is up, or when a commit is on the primary and no replica has confirmed it.
 //!
 //! **Fences.** A claim in `_cell` fences writers of every tenant, whose shards may lie on other primaries, where no

@@ -5,6 +5,7 @@
 
 pub(crate) mod proxy;
 pub(crate) mod rig;
+pub(crate) mod sentinel;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -60,6 +61,10 @@ impl Server {
             assert!(Instant::now() < until, "redis-server does not listen on {at}:\n{log}");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    pub(crate) fn lives(&self) -> bool {
+        self.child.is_some()
     }
 
     pub(crate) fn pid(&self) -> u32 {
