@@ -1,21 +1,20 @@
-//! The load: callers and a phone in one process, in closed loop, over UDP.
+//! The calling side: a window of calls in closed loop, over UDP, each followed to its end.
 
-use std::collections::HashMap;
-use std::fs;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crate::Result;
+use crate::message::{header, headers, tag};
+use crate::{Result, bind};
 
 /// Numbers of the tenant.
 pub const NUMBERS: u64 = 1_000_000;
 /// Calls in flight.
-const WINDOW: usize = 64;
-const WARM: Duration = Duration::from_millis(500);
+const WINDOW: u64 = 64;
 const ROUND: Duration = Duration::from_secs(2);
-/// A call without an end for so long is lost.
-const LOST: Duration = Duration::from_millis(1_500);
+/// A call that nobody answers for so long is lost: the load sends nothing twice, and the way is this machine's own.
+const LOST: Duration = Duration::from_secs(3);
 
 const SDP: &str = "v=0\r\no=caller 1 1 IN IP4 127.9.2.10\r\ns=-\r\nc=IN IP4 127.9.2.10\r\nt=0 0\r\n\
                    m=audio 6000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
@@ -25,83 +24,151 @@ pub fn number(at: u64) -> String {
     format!("+49302{at:06}")
 }
 
-/// What a round measured.
-#[derive(Clone, Copy)]
-pub struct Measured {
-    /// Calls that ended well.
-    pub calls: u64,
+/// How calls are to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// By a 302, which is acknowledged.
+    Redirected,
+    /// By the 200 of a BYE, after ringing, answer and ACK.
+    HungUp,
+}
+
+/// What became of the calls of a round.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    /// Ended as they were meant to.
+    pub done: u64,
     pub seconds: f64,
-    /// Of the server.
-    pub cpu_ns: u64,
-    /// Calls without an end, and with another than was meant.
-    pub failed: u64,
-}
-
-/// CPU time that processes have used, of all their threads.
-fn cpu_ns(pids: &[u32]) -> u64 {
-    let tasks =
-        pids.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok()).flatten().flatten();
-    tasks
-        .filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok())
-        .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
-        .sum()
-}
-
-fn headers<'a>(message: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
-    message.split("\r\n").skip(1).take_while(|l| !l.is_empty()).filter_map(move |line| {
-        let (n, value) = line.split_once(':')?;
-        n.eq_ignore_ascii_case(name).then(|| value.trim())
-    })
-}
-
-fn header<'a>(message: &'a str, name: &str) -> &'a str {
-    headers(message, name).next().unwrap_or_default()
-}
-
-/// A phone that rings, answers at once and is hung up on.
-pub fn phone(socket: &UdpSocket) -> Result<()> {
-    let at = socket.local_addr()?;
-    let (mut buffer, mut out) = ([0; 8_192], Vec::new());
-    loop {
-        let (count, from) = socket.recv_from(&mut buffer)?;
-        let Ok(message) = std::str::from_utf8(&buffer[..count]) else { continue };
-        let lines: &[&str] = match message.split(' ').next() {
-            Some("INVITE") => &["180 Ringing", "200 OK"],
-            Some("BYE") => &["200 OK"],
-            _ => continue,
-        };
-        for line in lines {
-            out.clear();
-            write!(out, "SIP/2.0 {line}\r\n")?;
-            for name in ["Via", "Record-Route", "From", "To", "Call-ID", "CSeq"] {
-                for value in headers(message, name) {
-                    let tag = if name == "To" && !value.contains(";tag=") { ";tag=phone" } else { "" };
-                    write!(out, "{name}: {value}{tag}\r\n")?;
-                }
-            }
-            write!(out, "Contact: <sip:phone@{at}>\r\nContent-Length: 0\r\n\r\n")?;
-            socket.send_to(&out, from)?;
-        }
-    }
+    /// Nothing came.
+    pub lost: u64,
+    /// Ended by another status, by status.
+    pub refused: BTreeMap<u16, u64>,
+    /// Messages of calls that were over.
+    pub late: u64,
 }
 
 /// A call in flight.
 struct Call {
+    id: u64,
     called: String,
     since: Instant,
     answered: bool,
 }
 
-/// The callers.
+/// The callers: a socket, and a place for each call in flight.
 struct Callers {
     socket: UdpSocket,
     at: SocketAddr,
     server: SocketAddr,
+    ends: Ends,
     out: Vec<u8>,
+    calls: Vec<Option<Call>>,
+    round: Round,
+}
+
+/// One round: calls until its time is over, then until each of them has ended. `first` numbers them.
+pub fn round(from: &str, server: SocketAddr, ends: Ends, first: u64) -> Result<Round> {
+    let socket = bind(from)?;
+    socket.connect(server)?;
+    socket.set_read_timeout(Some(Duration::from_millis(20)))?;
+    let at = socket.local_addr()?;
+    let calls = (0..WINDOW).map(|_| None).collect();
+    let mut callers = Callers { socket, at, server, ends, out: Vec::new(), calls, round: Round::default() };
+    callers.run(first)?;
+    Ok(callers.round)
 }
 
 impl Callers {
-    /// Sends a request of a call: `to_tag` with its `;tag=`, `routes` as header lines.
+    fn run(&mut self, first: u64) -> Result<()> {
+        let (start, mut buffer) = (Instant::now(), [0; 8_192]);
+        for id in first..first + WINDOW {
+            self.begin(id)?;
+        }
+        let mut swept = start;
+        loop {
+            if let Ok(count) = self.socket.recv(&mut buffer) {
+                let ended = self.on_message(std::str::from_utf8(&buffer[..count])?)?;
+                if let Some(id) = ended.filter(|_| start.elapsed() < ROUND) {
+                    self.begin(id + WINDOW)?;
+                }
+            }
+            if swept.elapsed() > Duration::from_millis(100) {
+                swept = Instant::now();
+                for id in self.sweep() {
+                    if start.elapsed() < ROUND {
+                        self.begin(id + WINDOW)?;
+                    }
+                }
+                if self.calls.iter().all(Option::is_none) {
+                    break;
+                }
+            }
+        }
+        self.round.seconds = start.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Begins a call.
+    fn begin(&mut self, id: u64) -> Result<()> {
+        // Numbers in an order that no cache foresees.
+        let called = number(id.wrapping_mul(0x9E37_79B9_7F4A_7C15) % NUMBERS);
+        self.send("INVITE", id, 1, &called, None)?;
+        let call = Call { id, called, since: Instant::now(), answered: false };
+        self.calls[(id % WINDOW) as usize] = Some(call);
+        Ok(())
+    }
+
+    /// The calls that are lost, which ends them.
+    fn sweep(&mut self) -> Vec<u64> {
+        let lost = |c: &mut Option<Call>| c.take_if(|c| c.since.elapsed() > LOST).map(|c| c.id);
+        let lost: Vec<u64> = self.calls.iter_mut().filter_map(lost).collect();
+        self.round.lost += lost.len() as u64;
+        lost
+    }
+
+    /// A message came. The call that it ended, if it ended one.
+    fn on_message(&mut self, message: &str) -> Result<Option<u64>> {
+        let status: u16 = message.get(8..11).unwrap_or_default().parse()?;
+        let id: u64 = header(message, "Call-ID").split('-').next().unwrap_or_default().parse()?;
+        let place = (id % WINDOW) as usize;
+        let Some(call) = self.calls[place].as_mut().filter(|c| c.id == id) else {
+            self.round.late += 1;
+            return Ok(None);
+        };
+        let bye = header(message, "CSeq").ends_with("BYE");
+        match (status, self.ends, bye) {
+            (..200, ..) => return Ok(None),
+            (302, Ends::Redirected, false) => {
+                let called = std::mem::take(&mut call.called);
+                let uri = format!("sip:{called}@{};user=phone", self.server);
+                self.send("ACK", id, 1, &called, Some((&uri, tag(header(message, "To")), "")))?;
+                self.round.done += 1;
+            }
+            (200, Ends::HungUp, false) if call.answered => return Ok(None),
+            (200, Ends::HungUp, false) => {
+                call.answered = true;
+                let called = std::mem::take(&mut call.called);
+                self.hang_up(id, &called, message)?;
+                return Ok(None);
+            }
+            (200, Ends::HungUp, true) => self.round.done += 1,
+            _ => *self.round.refused.entry(status).or_default() += 1,
+        }
+        self.calls[place] = None;
+        Ok(Some(id))
+    }
+
+    /// Acknowledges an answer, and ends the call, by the way that it was recorded to go.
+    fn hang_up(&mut self, id: u64, called: &str, answer: &str) -> Result<()> {
+        let routes: Vec<&str> = headers(answer, "Record-Route").collect();
+        let routes: String = routes.iter().rev().map(|r| format!("Route: {r}\r\n")).collect();
+        let target = header(answer, "Contact").trim_matches(['<', '>']);
+        let within = Some((target, tag(header(answer, "To")), routes.as_str()));
+        self.send("ACK", id, 1, called, within)?;
+        self.send("BYE", id, 2, called, within)
+    }
+
+    /// Sends a request of a call; within a dialog with its target, To tag and Route lines.
     fn send(
         &mut self,
         method: &str,
@@ -130,69 +197,4 @@ impl Callers {
         self.socket.send(&self.out)?;
         Ok(())
     }
-}
-
-/// One round: calls that end with 302, or full calls from INVITE to the 200 of BYE.
-pub fn round(from: &str, server: SocketAddr, pids: &[u32], full: bool, first: u64) -> Result<Measured> {
-    let socket = UdpSocket::bind((from, 0))?;
-    socket.connect(server)?;
-    socket.set_read_timeout(Some(Duration::from_millis(20)))?;
-    let mut callers = Callers { at: socket.local_addr()?, socket, server, out: Vec::new() };
-    let mut calls: HashMap<u64, Call> = HashMap::new();
-    let (mut next, mut buffer, start) = (first, [0; 8_192], Instant::now());
-    let (mut done, mut failed, mut before, mut swept) = (0, 0, None, start);
-    while start.elapsed() < WARM + ROUND {
-        if before.is_none() && start.elapsed() > WARM {
-            (before, done) = (Some((Instant::now(), cpu_ns(pids))), 0);
-        }
-        while calls.len() < WINDOW {
-            // Numbers in an order that no cache foresees.
-            let called = number(next.wrapping_mul(0x9E37_79B9_7F4A_7C15) % NUMBERS);
-            callers.send("INVITE", next, 1, &called, None)?;
-            calls.insert(next, Call { called, since: Instant::now(), answered: false });
-            next += 1;
-        }
-        if swept.elapsed() > Duration::from_millis(200) {
-            swept = Instant::now();
-            let held = calls.len();
-            calls.retain(|_, c| c.since.elapsed() < LOST);
-            failed += (held - calls.len()) as u64;
-        }
-        let Ok(count) = callers.socket.recv(&mut buffer) else { continue };
-        let message = std::str::from_utf8(&buffer[..count])?;
-        let status = message.get(8..11).unwrap_or_default();
-        let id: u64 = header(message, "Call-ID").split('-').next().unwrap_or_default().parse()?;
-        let Some(call) = calls.get_mut(&id).filter(|_| !status.starts_with('1')) else { continue };
-        let to = header(message, "To");
-        let to_tag = to.find(";tag=").map_or("", |at| &to[at..]);
-        let bye = header(message, "CSeq").ends_with("BYE");
-        match (status, full, bye) {
-            ("302", false, _) => {
-                let call = calls.remove(&id).ok_or("a call")?;
-                let uri = format!("sip:{}@{server};user=phone", call.called);
-                callers.send("ACK", id, 1, &call.called, Some((&uri, to_tag, "")))?;
-                done += 1;
-            }
-            ("200", true, false) if call.answered => {}
-            ("200", true, false) => {
-                call.answered = true;
-                let routes: Vec<&str> = headers(message, "Record-Route").collect();
-                let routes: String = routes.iter().rev().map(|r| format!("Route: {r}\r\n")).collect();
-                let target = header(message, "Contact").trim_matches(['<', '>']);
-                let called = call.called.clone();
-                callers.send("ACK", id, 1, &called, Some((target, to_tag, &routes)))?;
-                callers.send("BYE", id, 2, &called, Some((target, to_tag, &routes)))?;
-            }
-            ("200", true, true) => {
-                calls.remove(&id);
-                done += 1;
-            }
-            _ => {
-                calls.remove(&id);
-                failed += 1;
-            }
-        }
-    }
-    let (since, cpu) = before.ok_or("the warm-up took the whole round")?;
-    Ok(Measured { calls: done, seconds: since.elapsed().as_secs_f64(), cpu_ns: cpu_ns(pids) - cpu, failed })
 }

@@ -1,25 +1,37 @@
 //! What a call costs an edge that holds a million numbers, against Kamailio.
 //!
-//!     bench-edge [ROUNDS]        7 by default
+//!     bench-edge [ROUNDS] [redirect|proxy]        9 rounds of both by default
 //!
 //! Redirected calls (INVITE, 302, ACK): the edge, which keeps a transaction and looks the number up, against Kamailio
 //! with a transaction (`t_newtran`, `t_reply`) and without (`sl_send_reply`), both of which answer every number with
-//! the same two Contacts. Full calls through a stateful, record-routing proxy (INVITE, 100, 180, 200, ACK, BYE, 200):
-//! the edge against Kamailio (`tm`, `rr`). Kamailio has one worker and its fastest allocator (`-x fm -X fm`).
+//! the same two Contacts; beside them a loop that only parses and writes, as the floor. Full calls through a
+//! stateful, record-routing proxy (INVITE, 100, 180, 200, ACK, BYE, 200): the edge against Kamailio (`tm`, `rr`).
+//! Kamailio has one worker and its fastest allocator (`-x fm -X fm`).
 //!
 //! Servers are children on core 0, the load is on core 1; rounds take turns. What counts is the server's CPU time per
 //! call (`/proc/PID/task/*/schedstat`), for it is steady on a machine that is shared: calls per CPU-second are its
-//! inverse. Medians of the rounds are printed. Needs `taskset`, `kamailio` and two cores.
+//! inverse. A server's CPU is counted from the first round to the end of its last transaction, so that what a
+//! transaction costs after its call is counted; a round's is what was used until the server's next round.
+//!
+//! A call that nobody answers, or that is refused, fails the run. Needs `taskset`, `kamailio` and two cores.
 
 use std::error::Error;
-use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
+use cpu::Cpu;
+use load::{Ends, Round};
+use server::Server;
+
+mod cpu;
+mod floor;
 mod load;
+mod message;
+mod phone;
 mod serve;
+mod server;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,83 +39,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 pub const EDGE: &str = "127.9.2.1";
-const KAMAILIO: &str = "127.9.2.2";
+pub const KAMAILIO: &str = "127.9.2.2";
+pub const FLOOR: &str = "127.9.2.3";
 pub const CALLER_REDIRECTED: &str = "127.9.2.10";
 pub const CALLER_PROXIED: &str = "127.9.2.11";
 const PHONE: &str = "127.9.2.30";
 
-/// A server on core 0, ended by its pid.
-struct Server {
-    child: Child,
-    at: SocketAddr,
-    pids: Vec<u32>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // SIGTERM, for Kamailio then ends its workers.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
-    }
-}
-
-impl Server {
-    fn edge(phone: SocketAddr) -> Result<Self> {
-        let own = std::env::current_exe()?;
-        let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(own).args(["serve", &phone.to_string()]).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
-        let mut lines = BufReader::new(child.stdout.take().ok_or("its output")?).lines();
-        let at = lines.next().ok_or("the edge ended")??.parse()?;
-        lines.next().ok_or("the edge ended")??;
-        let pids = vec![child.id()];
-        Ok(Self { child, at, pids })
-    }
-
-    fn kamailio(mode: &str, phone: SocketAddr) -> Result<Self> {
-        let at = UdpSocket::bind((KAMAILIO, 0))?.local_addr()?;
-        let config = concat!(env!("CARGO_MANIFEST_DIR"), "/kamailio.cfg");
-        let mut command = Command::new("taskset");
-        command.args([
-            "-c", "0", "kamailio", "-f", config, "-DD", "-E", "-m", "1024", "-M", "32", "-x", "fm", "-X",
-            "fm",
-        ]);
-        command.args([
-            "-Y",
-            "/tmp",
-            "-A",
-            mode,
-            "-A",
-            &format!("NEXT=\"sip:{phone}\""),
-            "-l",
-            &format!("udp:{at}"),
-        ]);
-        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-        let child = command.env("PATH", path).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut server = Self { child, at, pids: Vec::new() };
-        // Its workers are its children, and there is one more than it has sockets: it serves once it answers.
-        let probe = UdpSocket::bind((CALLER_REDIRECTED, 0))?;
-        probe.set_read_timeout(Some(Duration::from_millis(100)))?;
-        let start = Instant::now();
-        loop {
-            let from = probe.local_addr()?;
-            let ask = format!(
-                "BYE sip:{at} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK-0\r\nFrom: <sip:a@{from}>;tag=1\r\n\
-                 To: <sip:{at}>;tag=2\r\nCall-ID: probe\r\nCSeq: 1 BYE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
-            );
-            let _ = probe.send_to(ask.as_bytes(), at);
-            if probe.recv(&mut [0; 2_048]).is_ok() {
-                break;
-            }
-            if start.elapsed() > Duration::from_secs(10) || server.child.try_wait()?.is_some() {
-                return Err("kamailio does not serve".into());
-            }
-        }
-        let pid = server.child.id();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        server.pids = children.split_whitespace().filter_map(|p| p.parse().ok()).chain([pid]).collect();
-        Ok(server)
-    }
+/// A socket of the load's or the floor's, with room enough that a datagram that is lost is the server's doing.
+pub fn bind(ip: &str) -> Result<UdpSocket> {
+    let socket = UdpSocket::bind((ip, 0))?;
+    socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20)?;
+    Ok(socket)
 }
 
 fn median(mut all: Vec<f64>) -> f64 {
@@ -111,76 +57,148 @@ fn median(mut all: Vec<f64>) -> f64 {
     all[all.len() / 2]
 }
 
+/// What a server did: its CPU at the start of each round and at the end, and the rounds.
+#[derive(Default)]
+struct Record {
+    cpu: Vec<Cpu>,
+    rounds: Vec<Round>,
+}
+
+impl Record {
+    fn calls(&self) -> u64 {
+        self.rounds.iter().map(|r| r.done).sum()
+    }
+
+    /// Microseconds of CPU a call, of the whole run.
+    fn cost(&self) -> f64 {
+        let used = self.cpu.last().map_or(0, Cpu::ns) - self.cpu.first().map_or(0, Cpu::ns);
+        used as f64 / 1e3 / self.calls() as f64
+    }
+
+    /// Of each round.
+    fn costs(&self) -> Vec<f64> {
+        let used = self.cpu.windows(2).map(|w| w[1].ns() - w[0].ns());
+        used.zip(&self.rounds).map(|(ns, r)| ns as f64 / 1e3 / r.done as f64).collect()
+    }
+
+    /// What a thread that matters took of that.
+    fn threads(&self) -> String {
+        let (Some(first), Some(last)) = (self.cpu.first(), self.cpu.last()) else { return String::new() };
+        let cost = |ns: u64| ns as f64 / 1e3 / self.calls() as f64;
+        let busy = last.since(first).into_iter().filter(|(_, ns)| cost(*ns) >= 0.1);
+        busy.map(|(name, ns)| format!("{name} {:.2}", cost(ns))).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What did not go as it was meant to; none: all did.
+    fn faults(&self) -> Option<String> {
+        let lost: u64 = self.rounds.iter().map(|r| r.lost).sum();
+        let refused: Vec<String> = self
+            .rounds
+            .iter()
+            .flat_map(|r| &r.refused)
+            .map(|(status, count)| format!("{count} refused with {status}"))
+            .collect();
+        (lost > 0 || !refused.is_empty()).then(|| format!("{lost} lost; {}", refused.join(", ")))
+    }
+}
+
+/// What is compared.
+struct Contest {
+    title: &'static str,
+    from: &'static str,
+    ends: Ends,
+    /// How long the last transaction lives.
+    settle: Duration,
+}
+
 /// Rounds of each server in turn, then a table; the first server is what the others are compared with.
-fn compare(
-    title: &str,
-    servers: &[(&str, Server)],
-    from: &str,
-    full: bool,
-    rounds: usize,
-    next: &mut u64,
-) -> Result<()> {
-    let mut cost: Vec<Vec<f64>> = vec![Vec::new(); servers.len()];
-    let mut rate = cost.clone();
-    let mut failed = vec![0; servers.len()];
+fn compare(contest: &Contest, servers: &[Server], rounds: usize, next: &mut u64) -> Result<()> {
+    let mut records: Vec<Record> = servers.iter().map(|_| Record::default()).collect();
     for _ in 0..rounds {
-        for (at, (_, server)) in servers.iter().enumerate() {
-            let measured = load::round(from, server.at, &server.pids, full, *next)?;
-            *next += 1_000_000;
-            cost[at].push(measured.cpu_ns as f64 / 1e3 / measured.calls as f64);
-            rate[at].push(measured.calls as f64 / measured.seconds);
-            failed[at] += measured.failed;
+        for (server, record) in servers.iter().zip(&mut records) {
+            record.cpu.push(server.cpu());
+            record.rounds.push(load::round(contest.from, server.at, contest.ends, *next)?);
+            *next += 64_000_000;
         }
     }
-    println!("\n{title}, {rounds} rounds, medians");
-    let edge = median(cost[0].clone());
-    for (at, (name, _)) in servers.iter().enumerate() {
-        let ratio = median(cost[at].iter().zip(&cost[0]).map(|(theirs, ours)| theirs / ours).collect());
-        let (least, most) = cost[at].iter().fold((f64::MAX, 0_f64), |(l, m), c| (l.min(*c), m.max(*c)));
-        let cost = median(cost[at].clone());
+    sleep(contest.settle);
+    records.iter_mut().zip(servers).for_each(|(record, server)| record.cpu.push(server.cpu()));
+    println!("\n{}, {rounds} rounds", contest.title);
+    let ours = &records[0];
+    for (server, record) in servers.iter().zip(&records) {
+        let (cost, costs) = (record.cost(), record.costs());
+        let by_rounds: Vec<f64> =
+            costs.iter().zip(ours.costs()).map(|(theirs, ours)| theirs / ours).collect();
+        let spread = |of: &[f64]| of.iter().fold((f64::MAX, 0_f64), |(l, m), c| (l.min(*c), m.max(*c)));
+        let ((least, most), (worst, best)) = (spread(&costs), spread(&by_rounds));
+        let rate = median(record.rounds.iter().map(|r| r.done as f64 / r.seconds).collect());
         println!(
-            "{name:38} {:>8.0} calls/CPU-s  {cost:>7.2} us CPU/call ({least:.2} to {most:.2})  {:>7.0} calls/s  failed {}  edge is {:.2}x ({ratio:.2}x by rounds)",
+            "{:38} {:>7.0} calls/CPU-s  {cost:>6.2} us CPU/call ({least:.2} to {most:.2}; {}) of {} calls at {rate:.0}/s  edge is {:.2}x (rounds {:.2}x, {worst:.2}x to {best:.2}x)",
+            server.name,
             1e6 / cost,
-            median(rate[at].clone()),
-            failed[at],
-            cost / edge,
+            record.threads(),
+            record.calls(),
+            cost / ours.cost(),
+            median(by_rounds),
         );
+    }
+    let faults =
+        servers.iter().zip(&records).filter_map(|(s, r)| Some(format!("{}: {}", s.name, r.faults()?)));
+    let faults: Vec<String> = faults.collect();
+    if faults.is_empty() { Ok(()) } else { Err(format!("calls failed: {}", faults.join("; ")).into()) }
+}
+
+/// The load, on core 1.
+fn load(rounds: usize, what: &str) -> Result<()> {
+    let phone = bind(PHONE)?;
+    let at = phone.local_addr()?;
+    std::thread::spawn(move || phone::run(&phone).map_err(|e| eprintln!("the phone: {e}")));
+    let mut next = 1;
+    let edge = || Server::own("edge, 1,000,000 numbers", &["serve", &at.to_string()]);
+    if what != "proxy" {
+        let contest = Contest {
+            title: "redirected calls",
+            from: CALLER_REDIRECTED,
+            ends: Ends::Redirected,
+            settle: Duration::from_secs(7),
+        };
+        let servers = [
+            edge()?,
+            Server::kamailio("kamailio t_newtran + t_reply", "TM", at)?,
+            Server::kamailio("kamailio sl_send_reply, no transaction", "SL", at)?,
+            Server::own("bare loop, parse and answer", &["floor"])?,
+        ];
+        compare(&contest, &servers, rounds, &mut next)?;
+    }
+    if what != "redirect" {
+        let contest = Contest {
+            title: "full calls through a stateful proxy",
+            from: CALLER_PROXIED,
+            ends: Ends::HungUp,
+            settle: Duration::from_secs(40),
+        };
+        let servers: [Server; 2] = [edge()?, Server::kamailio("kamailio tm + rr", "RELAY", at)?];
+        compare(&contest, &servers, rounds, &mut next)?;
     }
     Ok(())
 }
 
-/// The load, on core 1.
-fn load(rounds: usize) -> Result<()> {
-    let phone = UdpSocket::bind((PHONE, 0))?;
-    let at = phone.local_addr()?;
-    std::thread::spawn(move || load::phone(&phone).map_err(|e| eprintln!("the phone: {e}")));
-    let mut next = 1;
-    let edge = ("edge, 1,000,000 numbers", Server::edge(at)?);
-    let servers = [
-        edge,
-        ("kamailio t_newtran + t_reply", Server::kamailio("TM", at)?),
-        ("kamailio sl_send_reply, no transaction", Server::kamailio("SL", at)?),
-    ];
-    compare("redirected calls", &servers, CALLER_REDIRECTED, false, rounds, &mut next)?;
-    let [edge, ..] = servers;
-    let servers = [edge, ("kamailio tm + rr", Server::kamailio("RELAY", at)?)];
-    compare("full calls through a stateful proxy", &servers, CALLER_PROXIED, true, rounds, &mut next)
+/// Runs this program again, with the load's role, on core 1.
+fn pinned(rounds: &str, what: &str) -> Result<()> {
+    let own = std::env::current_exe()?;
+    let status = Command::new("taskset").args(["-c", "1"]).arg(own).args(["load", rounds, what]).status()?;
+    if status.success() { Ok(()) } else { Err(format!("the load failed: {status}").into()) }
 }
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve", next] => serve::run(next.parse()?),
-        ["load", rounds] => load(rounds.parse()?),
-        [] | [_] => {
-            let rounds = args.first().map_or("7", String::as_str);
-            let status = Command::new("taskset")
-                .args(["-c", "1"])
-                .arg(std::env::current_exe()?)
-                .args(["load", rounds])
-                .status()?;
-            if status.success() { Ok(()) } else { Err(format!("the load failed: {status}").into()) }
-        }
-        _ => Err("usage: bench-edge [ROUNDS]".into()),
+        ["serve", next] => serve::run(next.parse::<SocketAddr>()?),
+        ["floor"] => floor::run(),
+        ["load", rounds, what] => load(rounds.parse()?, what),
+        [] => pinned("9", "both"),
+        [rounds] => pinned(rounds, "both"),
+        [rounds, what @ ("redirect" | "proxy")] => pinned(rounds, what),
+        _ => Err("usage: bench-edge [ROUNDS] [redirect|proxy]".into()),
     }
 }

@@ -30,7 +30,7 @@ fn tandem(bytes: &[u8], times: usize) {
         let message = table.parse_datagram(black_box(bytes)).expect("message");
         let keys = Keys::read(&message).expect("keys");
         assert!(keys.cseq.number == CSEQ && keys.from_tag == Some(FROM_TAG));
-        black_box(keys);
+        black_box(&keys);
     }
 }
 
