@@ -52,6 +52,7 @@ pub(crate) fn listeners(given: Vec<Listener>) -> Result<(Listeners, Sockets), Co
         let failed = |source| ConfigError::Socket { name: name.to_string(), source };
         if let Some(udp) = listener.udp {
             let local = udp.local_addr().map_err(failed)?;
+            make_room(&udp);
             sockets.udp.push((all.add(&name, Transport::Udp, local, advertised)?, udp));
         }
         if let Some(tcp) = listener.tcp {
@@ -60,6 +61,20 @@ pub(crate) fn listeners(given: Vec<Listener>) -> Result<(Listeners, Sockets), Co
         }
     }
     Ok((all, sockets))
+}
+
+/// What a UDP socket holds while the engine is busy, in bytes: a second of a few thousand messages, where the machine's
+/// own default is full after about a hundred.
+const WAITING_BYTES: usize = 4 << 20;
+
+/// Makes room for datagrams that wait, both ways. The machine gives no more than it allows (`net.core.rmem_max`), and
+/// what it gives will do.
+fn make_room(udp: &UdpSocket) {
+    let socket = socket2::SockRef::from(udp);
+    let made = socket.set_recv_buffer_size(WAITING_BYTES).and(socket.set_send_buffer_size(WAITING_BYTES));
+    if let Err(error) = made {
+        tracing::warn!(%error, "a UDP socket keeps the machine's default room for waiting datagrams");
+    }
 }
 
 impl Listeners {
@@ -136,5 +151,21 @@ impl Listeners {
     /// Whether a host and port are our own.
     pub(crate) fn is_own(&self, host: &str, port: Option<u16>) -> bool {
         self.0.iter().any(|p| p.host.eq_ignore_ascii_case(host) && port.is_none_or(|port| port == p.port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_udp_socket_has_room_for_a_burst() {
+        let udp = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        let before = socket2::SockRef::from(&udp).recv_buffer_size().unwrap();
+        let name = ListenerName::parse("main").unwrap();
+        let (_, sockets) =
+            listeners(vec![Listener { name, advertised: None, udp: Some(udp), tcp: None }]).unwrap();
+        let after = socket2::SockRef::from(&sockets.udp[0].1).recv_buffer_size().unwrap();
+        assert!(after > before, "{after} bytes, {before} before");
     }
 }
