@@ -15,6 +15,7 @@ mod cursor;
 mod field;
 mod header;
 mod keys;
+mod scan;
 mod stream;
 mod table;
 mod uri;

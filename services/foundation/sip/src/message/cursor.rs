@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 use super::field::FieldError;
-use super::table::{is_blank, is_value, token};
+use super::table::{is_blank, token, value};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
@@ -109,11 +109,20 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next `;name` or `;name=value`; `None` at the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn param(&mut self) -> Result<Option<Param<'a>>, FieldError> {
+        match self.param_of_list()? {
+            None if !self.is_done() => Err(FieldError::Param),
+            param => Ok(param),
+        }
+    }
+
+    /// The next `;name` or `;name=value`; `None` at the end, and at the comma before the next value of a list.
+    #[inline(always)]
+    pub(super) fn param_of_list(&mut self) -> Result<Option<Param<'a>>, FieldError> {
         if !self.separator(b';') {
             self.blanks();
-            return if self.is_done() { Ok(None) } else { Err(FieldError::Param) };
+            return if matches!(self.peek(), None | Some(b',')) { Ok(None) } else { Err(FieldError::Param) };
         }
         let name = self.token_bytes().ok_or(FieldError::Param)?;
         if !self.separator(b'=') {
@@ -121,7 +130,7 @@ impl<'a> Cursor<'a> {
         }
         let value = match self.peek() {
             Some(b'"') => self.quoted().ok_or(FieldError::Param)?,
-            _ => self.take_while(is_value),
+            _ => self.take(value(self.rest)),
         };
         if value.is_empty() { Err(FieldError::Param) } else { Ok(Some((name, Some(value)))) }
     }

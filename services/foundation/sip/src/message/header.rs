@@ -39,17 +39,51 @@ impl Header {
             [] => Self::Other,
             [letter] => Self::of_letter(*letter),
             [first, .., last] => {
-                let (found, spelled) = SLOTS[slot(name.len(), *first, *last, MULTIPLIER)];
-                // Most are spelled as the RFC does, which is the quicker comparison.
-                if spelled.as_bytes() == name || spelled.as_bytes().eq_ignore_ascii_case(name) {
-                    found
-                } else {
-                    Self::Other
-                }
+                let found = SLOTS[slot(name.len(), *first, *last, MULTIPLIER)].header;
+                if found.name().as_bytes().eq_ignore_ascii_case(name) { found } else { Self::Other }
             }
         }
     }
+
+    /// Whose name the first `len` bytes of a line are.
+    #[inline]
+    pub(super) fn of_line(line: &[u8], len: usize) -> Self {
+        // Most are spelled as the RFC does, and short enough to be compared in one go.
+        if let (2..=WORD_BYTES, Some(word)) = (len, line.first_chunk::<WORD_BYTES>()) {
+            let slot = &SLOTS[slot(len, word[0], word[len - 1], MULTIPLIER)];
+            if slot.word == u128::from_le_bytes(*word) & MASKS[len] {
+                return slot.header;
+            }
+        }
+        Self::of(line.get(..len).unwrap_or_default())
+    }
 }
+
+impl Header {
+    /// How many there are, [`Header::Other`] included.
+    pub(super) const COUNT: usize = Self::Other as usize + 1;
+
+    /// Its bit among those of all headers.
+    #[inline]
+    pub(super) const fn bit(self) -> u64 {
+        const { assert!(Self::COUNT <= 64, "a header has no bit") };
+        1 << self as u8
+    }
+}
+
+/// As many bytes of a name as are compared in one go.
+const WORD_BYTES: usize = 16;
+
+/// What keeps the first bytes of a word, by how many.
+static MASKS: [u128; WORD_BYTES + 1] = {
+    let mut masks = [0; WORD_BYTES + 1];
+    let mut len = 1;
+    while len <= WORD_BYTES {
+        masks[len] = u128::MAX >> (8 * (WORD_BYTES - len));
+        len += 1;
+    }
+    masks
+};
 
 impl Header {
     /// Whether a line of it may hold several values parted by commas (RFC 3261 7.3.1); each line of another is one
@@ -94,21 +128,36 @@ const fn slot(len: usize, first: u8, last: u8, multiplier: u32) -> usize {
 }
 
 /// A header field and how it is spelled.
-type Slot = (Header, &'static str);
+#[derive(Clone, Copy)]
+struct Slot {
+    header: Header,
+    /// As a number, zeros behind it; of one that is longer, nothing that a name could be equal to.
+    word: u128,
+}
 
-const EMPTY: Slot = (Header::Other, "");
+impl Slot {
+    const fn of(header: Header) -> Self {
+        let spelled = header.name();
+        let (mut word, mut at) = (0, 0);
+        while spelled.len() <= WORD_BYTES && at < spelled.len() {
+            word |= (spelled.as_bytes()[at] as u128) << (8 * at);
+            at += 1;
+        }
+        Self { header, word }
+    }
+}
 
-const fn place(multiplier: u32) -> Option<[Slot; SLOT_COUNT]> {
-    let mut slots = [EMPTY; SLOT_COUNT];
+const fn place(multiplier: u32) -> Option<[Header; SLOT_COUNT]> {
+    let mut slots = [Header::Other; SLOT_COUNT];
     let mut at = 0;
     while at < Header::ALL.len() {
         let header = Header::ALL[at];
         let name = header.name().as_bytes();
         let slot = slot(name.len(), name[0], name[name.len() - 1], multiplier);
-        if !matches!(slots[slot].0, Header::Other) {
+        if !matches!(slots[slot], Header::Other) {
             return None;
         }
-        slots[slot] = (header, header.name());
+        slots[slot] = header;
         at += 1;
     }
     Some(slots)
@@ -123,9 +172,18 @@ const MULTIPLIER: u32 = {
     multiplier
 };
 
-static SLOTS: [Slot; SLOT_COUNT] = match place(MULTIPLIER) {
-    Some(slots) => slots,
-    None => [EMPTY; SLOT_COUNT],
+static SLOTS: [Slot; SLOT_COUNT] = {
+    let headers = match place(MULTIPLIER) {
+        Some(headers) => headers,
+        None => [Header::Other; SLOT_COUNT],
+    };
+    let mut slots = [Slot::of(Header::Other); SLOT_COUNT];
+    let mut at = 0;
+    while at < SLOT_COUNT {
+        slots[at] = Slot::of(headers[at]);
+        at += 1;
+    }
+    slots
 };
 
 headers! {
@@ -258,6 +316,27 @@ mod tests {
             assert_eq!(Header::of(header.name().to_ascii_lowercase().as_bytes()), header);
             assert_eq!(Header::of(header.name().to_ascii_uppercase().as_bytes()), header);
         }
+    }
+
+    #[test]
+    fn a_line_has_the_header_of_its_name() {
+        for line in [
+            "Via: a",
+            "Via: SIP/2.0/UDP host",
+            "v: SIP/2.0/UDP the.host",
+            "VIA: SIP/2.0/UDP host",
+            "Fia: SIP/2.0/UDP host",
+        ] {
+            let len = line.find(':').unwrap();
+            assert_eq!(Header::of_line(line.as_bytes(), len), Header::of(&line.as_bytes()[..len]), "{line}");
+        }
+        for &header in Header::ALL {
+            let line = format!("{}:0123456789", header.name());
+            assert_eq!(Header::of_line(line.as_bytes(), header.name().len()), header);
+            assert_eq!(Header::of_line(line.as_bytes(), header.name().len() + 1), Header::Other);
+        }
+        assert_eq!(Header::of_line(b"", 0), Header::Other);
+        assert_eq!(Header::of_line(b":0123456789abcdef", 0), Header::Other);
     }
 
     /// RFC 3261 7.3.3: "Implementations MUST accept both the long and short forms of each header name."

@@ -1,4 +1,4 @@
-//! What routing and transactions read of a message, in one walk over its lines.
+//! What routing and transactions read of a message.
 
 use super::field::{Addr, CSeq, FieldError, Via, list, number};
 use super::uri::{Uri, UriError};
@@ -55,25 +55,43 @@ impl<'a> Keys<'a> {
     /// # Errors
     /// The first that is missing, repeated or malformed. A request gets a 400 for it, a response is dropped.
     pub fn read(message: &Message<'a>) -> Result<Self, KeyError> {
-        let mut found = Found::default();
-        for line in message.lines() {
-            let place = match line.header {
-                Header::Via => &mut found.via,
-                Header::From => &mut found.from,
-                Header::To => &mut found.to,
-                Header::CallId => &mut found.call_id,
-                Header::CSeq => &mut found.cseq,
-                Header::MaxForwards => &mut found.max_forwards,
-                Header::Route => &mut found.route,
-                _ => continue,
-            };
-            if place.is_none() {
-                *place = Some(message.value(*line));
-            } else if !matches!(line.header, Header::Via | Header::Route) {
-                return Err(KeyError::Repeated(line.header));
-            }
+        const ONCE: u64 = Header::From.bit()
+            | Header::To.bit()
+            | Header::CallId.bit()
+            | Header::CSeq.bit()
+            | Header::MaxForwards.bit();
+        if let Some(header) = message.repeated(ONCE) {
+            return Err(KeyError::Repeated(header));
         }
-        found.keys(message.start())
+        let needed = |header| message.first(header).ok_or(KeyError::Missing(header));
+        let (via, from, to) = (needed(Header::Via)?, needed(Header::From)?, needed(Header::To)?);
+        let (call_id, cseq) = (needed(Header::CallId)?, needed(Header::CSeq)?);
+
+        let (via, _) = Via::first(via).map_err(fault(Header::Via))?;
+        let from = Addr::parse(from).map_err(fault(Header::From))?;
+        let to = Addr::parse(to).map_err(fault(Header::To))?;
+        let cseq = CSeq::parse(cseq).map_err(fault(Header::CSeq))?;
+        let hops = message.first(Header::MaxForwards).map(number).transpose();
+        let hops = hops.map_err(fault(Header::MaxForwards))?;
+        let (method, uri, status) = match message.start() {
+            Start::Request { method, .. } if method != cseq.method => return Err(KeyError::CSeqMethod),
+            Start::Request { method, uri } => (method, uri, None),
+            Start::Response { status, .. } => (cseq.method, "", Some(status)),
+        };
+        Ok(Self {
+            method,
+            uri,
+            status,
+            via,
+            from,
+            to,
+            from_tag: from.tag(),
+            to_tag: to.tag(),
+            call_id: word(call_id).ok_or(KeyError::Malformed(Header::CallId, FieldError::Word))?,
+            cseq,
+            max_forwards: hops.map(|hops| u8::try_from(hops).unwrap_or(u8::MAX)),
+            route: message.first(Header::Route),
+        })
     }
 
     /// The Request-URI.
@@ -96,53 +114,6 @@ impl<'a> Keys<'a> {
     #[must_use]
     pub const fn is_in_dialog(&self) -> bool {
         self.to_tag.is_some()
-    }
-}
-
-/// The values of the first lines.
-#[derive(Default)]
-struct Found<'a> {
-    via: Option<&'a [u8]>,
-    from: Option<&'a [u8]>,
-    to: Option<&'a [u8]>,
-    call_id: Option<&'a [u8]>,
-    cseq: Option<&'a [u8]>,
-    max_forwards: Option<&'a [u8]>,
-    route: Option<&'a [u8]>,
-}
-
-impl<'a> Found<'a> {
-    fn keys(self, start: Start<'a>) -> Result<Keys<'a>, KeyError> {
-        let via_line = self.via.ok_or(KeyError::Missing(Header::Via))?;
-        let from = self.from.ok_or(KeyError::Missing(Header::From))?;
-        let to = self.to.ok_or(KeyError::Missing(Header::To))?;
-        let call_id = self.call_id.ok_or(KeyError::Missing(Header::CallId))?;
-        let cseq = self.cseq.ok_or(KeyError::Missing(Header::CSeq))?;
-
-        let via = Via::parse(list(via_line).next().unwrap_or_default()).map_err(fault(Header::Via))?;
-        let from = Addr::parse(from).map_err(fault(Header::From))?;
-        let to = Addr::parse(to).map_err(fault(Header::To))?;
-        let cseq = CSeq::parse(cseq).map_err(fault(Header::CSeq))?;
-        let max_forwards = self.max_forwards.map(number).transpose().map_err(fault(Header::MaxForwards))?;
-        let (method, uri, status) = match start {
-            Start::Request { method, .. } if method != cseq.method => return Err(KeyError::CSeqMethod),
-            Start::Request { method, uri } => (method, uri, None),
-            Start::Response { status, .. } => (cseq.method, "", Some(status)),
-        };
-        Ok(Keys {
-            method,
-            uri,
-            status,
-            via,
-            from,
-            to,
-            from_tag: from.tag(),
-            to_tag: to.tag(),
-            call_id: word(call_id).ok_or(KeyError::Malformed(Header::CallId, FieldError::Word))?,
-            cseq,
-            max_forwards: max_forwards.map(|hops| u8::try_from(hops).unwrap_or(u8::MAX)),
-            route: self.route,
-        })
     }
 }
 

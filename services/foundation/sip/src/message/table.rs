@@ -4,7 +4,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub(super) use parse::{digits, is_blank, is_token, is_value, token};
+pub(super) use parse::{digits, host, is_blank, is_token, token, value};
 
 use super::{HEADERS_MAX, Header, LINE_BYTES_MAX, MESSAGE_BYTES_MAX};
 
@@ -44,6 +44,11 @@ pub struct Table {
     first_line: u16,
     count: u8,
     lines: [Line; HEADERS_MAX],
+    /// Where the first line of each header is, of those that were seen.
+    firsts: [u8; Header::COUNT],
+    /// Which headers there are, a bit each, and which of them come again.
+    seen: u64,
+    repeated: u64,
     /// Where the body starts, once the empty line was found.
     body_start: u16,
     body_end: u16,
@@ -201,14 +206,44 @@ impl<'a> Message<'a> {
 
     /// The value of the first line of this header.
     #[must_use]
+    #[inline]
     pub fn first(&self, header: Header) -> Option<&'a [u8]> {
-        self.all(header).next()
+        let line = self.lines_of(header).first()?;
+        Some(self.value(*line))
+    }
+
+    /// From the first line of this header to its last, or to the end where it comes again.
+    #[inline]
+    fn lines_of(&self, header: Header) -> &'a [Line] {
+        if self.table.seen & header.bit() == 0 {
+            return &[];
+        }
+        let first = usize::from(self.table.firsts[header as usize]);
+        let end = if self.table.repeated & header.bit() == 0 { first + 1 } else { self.table.count.into() };
+        self.table.lines.get(first..end).unwrap_or_default()
+    }
+
+    /// Which of the headers of `once`, bits, comes again, and does so first.
+    #[inline]
+    pub(super) fn repeated(&self, once: u64) -> Option<Header> {
+        if self.table.repeated & once == 0 {
+            return None;
+        }
+        let mut seen = 0;
+        self.lines().iter().map(|line| line.header).find(|header| {
+            let again = seen & once & header.bit() != 0;
+            seen |= header.bit();
+            again
+        })
     }
 
     /// The values of the lines of this header, one per line; [`super::list`] takes each apart at its commas.
     pub fn all(&self, header: Header) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let message = *self;
-        self.lines().iter().filter(move |line| line.header == header).map(move |line| message.value(*line))
+        self.lines_of(header)
+            .iter()
+            .filter(move |line| line.header == header)
+            .map(move |line| message.value(*line))
     }
 
     /// The value of a line of this message.

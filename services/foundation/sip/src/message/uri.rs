@@ -11,7 +11,7 @@ mod tests;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::table::digits;
+use super::table::{digits, host};
 
 /// Which rules a URI is read by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -199,19 +199,12 @@ impl<'a> Uri<'a> {
     }
 }
 
-/// `host [":" port]`, as in a URI and in a Via.
-pub(super) fn host_port(text: &str) -> Result<(&str, Option<u16>), UriError> {
-    let host_end = if text.starts_with('[') {
-        text.find(']').ok_or(UriError::Host)? + 1
-    } else {
-        text.bytes().position(|byte| byte == b':').unwrap_or(text.len())
-    };
+/// `host [":" port]`.
+fn host_port(text: &str) -> Result<(&str, Option<u16>), UriError> {
+    let host_end =
+        if text.starts_with('[') { text.find(']').ok_or(UriError::Host)? + 1 } else { host(text.as_bytes()) };
     let (host, port) = text.split_at(host_end);
-    let valid = match host.strip_prefix('[') {
-        Some(_) => host_address(host).is_some(),
-        None => !host.is_empty() && host.bytes().all(is_host_byte),
-    };
-    if !valid {
+    if host.is_empty() || host.starts_with('[') && host_address(host).is_none() {
         return Err(UriError::Host);
     }
     match port.strip_prefix(':') {
@@ -232,10 +225,6 @@ pub fn host_address(host: &str) -> Option<IpAddr> {
         None if host.contains(':') => host.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
         None => host.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
     }
-}
-
-const fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
 fn pairs(text: &str, separator: char) -> impl Iterator<Item = (&str, Option<&str>)> + Clone {

@@ -20,6 +20,7 @@ impl<'a> Addr<'a> {
     ///
     /// # Errors
     /// What part is malformed.
+    #[inline(always)]
     pub fn parse(value: &'a [u8]) -> Result<Self, FieldError> {
         let mut cursor = Cursor::new(value);
         cursor.blanks();

@@ -36,6 +36,11 @@ fn reads_a_via() {
     assert_eq!((via.transport, via.host, via.port), ("TCP", "spindle.example.com", Some(5071)));
     assert_eq!((via.branch, via.rport, via.has_transaction_branch()), (Some("z9hG4bK9"), Some(None), true));
     assert!(!Via::parse(b"SIP/2.0/UDP h;branch=z9hG4bK").unwrap().has_transaction_branch());
+    // RFC 3261 25.1: COLON has blanks on both sides.
+    assert_eq!(Via::parse(b"SIP/2.0/UDP h :\r\n 5071").unwrap().port, Some(5071));
+    let (first, rest) = Via::first(b"SIP/2.0/UDP h;branch=x;a=\",\" , SIP/2.0/TCP k").unwrap();
+    assert_eq!((first.host, first.branch, rest), ("h", Some("x"), &b", SIP/2.0/TCP k"[..]));
+    assert_eq!(first.params().get("a"), Some(Some(&b"\",\""[..])));
     // RFC 5118 4.5: received comes with and without the brackets.
     for received in ["[2001:db8::9:255]", "2001:db8::9:255"] {
         let value = format!("SIP/2.0/UDP [2001:db8::9:1];received={received};branch=z9hG4bKas3-111");
@@ -54,6 +59,10 @@ fn refuses_a_via_by_part() {
     check("SIP/2.0/UDP h:0", FieldError::SentBy);
     check("SIP/2.0/UDP h:x", FieldError::SentBy);
     check("SIP/2.0/UDP h/x", FieldError::SentBy);
+    check("SIP/2.0/UDP h:5060x", FieldError::SentBy);
+    check("SIP/2.0/UDP [::1", FieldError::SentBy);
+    check("SIP/2.0/UDP [::1]x", FieldError::SentBy);
+    check("SIP/2.0/UDP h, SIP/2.0/UDP h", FieldError::Param);
     check("SIP/2.0/UDP 192.0.2.15;;,;,,", FieldError::Param);
     check("SIP/2.0/UDP h branch=x", FieldError::Param);
     check("SIP/2.0/UDP h;branch", FieldError::Param);

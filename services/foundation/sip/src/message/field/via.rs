@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use super::{Cursor, FieldError, Param, Params};
-use crate::message::table::{digits, is_blank};
-use crate::message::uri::{host_address, host_port};
+use crate::message::table::{digits, host as host_len};
+use crate::message::uri::host_address;
 
 /// What a branch of RFC 3261 starts with (8.1.1.7).
 pub const MAGIC_COOKIE: &str = "z9hG4bK";
@@ -38,13 +38,27 @@ impl<'a> Via<'a> {
     /// # Errors
     /// What part is malformed; a parameter that is named here and comes twice is.
     pub fn parse(value: &'a [u8]) -> Result<Self, FieldError> {
-        let mut cursor = Cursor::new(value);
+        match Self::first(value)? {
+            (via, []) => Ok(via),
+            _ => Err(FieldError::Param),
+        }
+    }
+
+    /// Reads the first value of a line; with it comes what follows, from the comma on.
+    ///
+    /// # Errors
+    /// As [`Via::parse`].
+    #[inline(always)]
+    pub(crate) fn first(line: &'a [u8]) -> Result<(Self, &'a [u8]), FieldError> {
+        let mut cursor = Cursor::new(line);
+        cursor.blanks();
         let transport = protocol(&mut cursor).ok_or(FieldError::Protocol)?;
         if !cursor.blanks() {
             return Err(FieldError::Protocol);
         }
         let (host, port) = sent_by(&mut cursor)?;
         cursor.blanks();
+        let params = cursor.rest();
         let mut via = Self {
             transport,
             host,
@@ -54,14 +68,16 @@ impl<'a> Via<'a> {
             rport: None,
             maddr: None,
             ttl: None,
-            params: cursor.rest(),
+            params,
         };
-        while let Some(param) = cursor.param()? {
+        while let Some(param) = cursor.param_of_list()? {
             via.keep(param)?;
         }
-        Ok(via)
+        via.params = &params[..params.len() - cursor.rest().len()];
+        Ok((via, cursor.rest()))
     }
 
+    #[inline(always)]
     fn keep(&mut self, (name, value): Param<'a>) -> Result<(), FieldError> {
         let text = || value.and_then(|value| str::from_utf8(value).ok());
         match name.len() {
@@ -137,15 +153,25 @@ fn protocol<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
 }
 
 fn sent_by<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a str, Option<u16>), FieldError> {
-    let text = |bytes| str::from_utf8(bytes).map_err(|_| FieldError::SentBy);
-    let whole = cursor.take_while(|byte| byte != b';' && !is_blank(byte));
-    let (host, port) = host_port(text(whole)?).map_err(|_| FieldError::SentBy)?;
-    if port.is_some() || !cursor.separator(b':') {
-        return Ok((host, port));
+    let host = match cursor.peek() {
+        // An IPv6 reference has its own colons inside brackets.
+        Some(b'[') => cursor.take(memchr::memchr(b']', cursor.rest()).map_or(0, |end| end + 1)),
+        _ => cursor.take(host_len(cursor.rest())),
+    };
+    let host = str::from_utf8(host).map_err(|_| FieldError::SentBy)?;
+    if host.is_empty() || host.starts_with('[') && host_address(host).is_none() {
+        return Err(FieldError::SentBy);
     }
-    // COLON allows blanks around it; an IPv6 reference has its own colons inside brackets.
-    match digits(cursor.take_while(|byte| byte.is_ascii_digit())) {
-        Some(port @ 1..=0xffff) => Ok((host, Some(port as u16))),
-        _ => Err(FieldError::SentBy),
+    let port = if cursor.separator(b':') {
+        match digits(cursor.take_while(|byte| byte.is_ascii_digit())) {
+            Some(port @ 1..=0xffff) => Some(port as u16),
+            _ => return Err(FieldError::SentBy),
+        }
+    } else {
+        None
+    };
+    match cursor.peek() {
+        None | Some(b';' | b',' | b' ' | b'\t' | b'\r' | b'\n') => Ok((host, port)),
+        Some(_) => Err(FieldError::SentBy),
     }
 }

@@ -1,6 +1,6 @@
 //! The one pass that fills a [`Table`].
 
-use memchr::memchr3;
+use crate::message::scan::{colon, line_break};
 
 use super::{
     HEADERS_MAX, Header, LINE_BYTES_MAX, Line, MESSAGE_BYTES_MAX, Message, NO_LINE, ParseError, StartLine,
@@ -18,6 +18,9 @@ impl Table {
             first_line: 0,
             count: 0,
             lines: [NO_LINE; HEADERS_MAX],
+            firsts: [0; Header::COUNT],
+            seen: 0,
+            repeated: 0,
             body_start: 0,
             body_end: 0,
             content_length: None,
@@ -95,7 +98,8 @@ impl Table {
 
     fn parse_head(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
         self.start = StartLine::Unread;
-        (self.count, self.body_start, self.body_end) = (0, 0, 0);
+        (self.count, self.seen, self.repeated) = (0, 0, 0);
+        (self.body_start, self.body_end) = (0, 0);
         (self.content_length, self.fault, self.whole) = (None, None, false);
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(ParseError::MessageTooLarge);
@@ -103,7 +107,7 @@ impl Table {
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             return Err(ParseError::Empty);
         }
-        let mut at = line_end(bytes, 0, 0, Fold::Ends)?;
+        let mut at = line_end(bytes, 0, Fold::Ends)?;
         self.first_line = at as u16;
         match start_line(&bytes[..at - 2]) {
             Ok(start) => self.start = start,
@@ -123,35 +127,43 @@ impl Table {
 
     /// Reads the line that starts at `start`, and gives where the next does.
     fn header_line(&mut self, bytes: &[u8], start: usize) -> Result<usize, ParseError> {
-        let name_end = start + token(&bytes[start..]);
-        let colon =
-            name_end + bytes[name_end..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let named = name_end > start && bytes.get(colon) == Some(&b':');
-        let end = line_end(bytes, start, name_end, Fold::Goes)?;
-        if !named {
+        let end = line_end(bytes, start, Fold::Goes)?;
+        let line = &bytes[start..end];
+        // RFC 3261 7.3.1: blanks may stand before the colon.
+        let colon = colon(line).unwrap_or(0);
+        let mut name = &line[..colon];
+        while let [rest @ .., b' ' | b'\t'] = name {
+            name = rest;
+        }
+        let header = Header::of_line(line, name.len());
+        // What is known by its name is a token.
+        if header == Header::Other && (name.is_empty() || token(name) < name.len()) {
             self.note(ParseError::HeaderLine);
             return Ok(end);
         }
         if usize::from(self.count) == HEADERS_MAX {
             return Err(ParseError::TooManyHeaders);
         }
-        let mut value_start = colon + 1;
-        let mut value_end = end - 2;
+        let (mut value_start, mut value_end) = (start + colon + 1, end - 2);
         while value_start < value_end && is_blank(bytes[value_start]) {
             value_start += 1;
         }
         while value_start < value_end && is_blank(bytes[value_end - 1]) {
             value_end -= 1;
         }
-        let header = Header::of(&bytes[start..name_end]);
         self.lines[usize::from(self.count)] = Line {
             header,
             start: start as u16,
-            name_end: name_end as u16,
+            name_end: (start + name.len()) as u16,
             value_start: value_start as u16,
             value_end: value_end as u16,
             end: end as u16,
         };
+        if self.seen & header.bit() == 0 {
+            self.firsts[header as usize] = self.count;
+        }
+        self.repeated |= self.seen & header.bit();
+        self.seen |= header.bit();
         self.count += 1;
         if header == Header::ContentLength {
             self.content_length(&bytes[value_start..value_end]);
@@ -175,14 +187,20 @@ enum Fold {
     Ends,
 }
 
-/// Past the CRLF of the line that starts at `start`; what lies before `from` has neither CR nor LF.
-#[inline]
-fn line_end(bytes: &[u8], start: usize, from: usize, fold: Fold) -> Result<usize, ParseError> {
-    let mut at = from;
+/// Past the CRLF of the line that starts at `start`.
+#[inline(always)]
+fn line_end(bytes: &[u8], start: usize, fold: Fold) -> Result<usize, ParseError> {
+    let mut at = start;
     loop {
-        let found = memchr3(b'\r', b'\n', 0, &bytes[at..]).ok_or(ParseError::HeadUnfinished)? + at;
+        let found = line_break(bytes, at).ok_or(ParseError::HeadUnfinished)?;
         if found + 2 - start > LINE_BYTES_MAX {
             return Err(ParseError::LineTooLong);
+        }
+        // Most lines are whole.
+        if let Some([b'\r', b'\n', next]) = bytes.get(found..found + 3)
+            && !matches!(next, b' ' | b'\t')
+        {
+            return Ok(found + 2);
         }
         match (bytes[found], bytes.get(found + 1)) {
             (b'\r', Some(b'\n')) => match bytes.get(found + 2) {
@@ -280,6 +298,7 @@ pub(in crate::message) const fn is_blank(byte: u8) -> bool {
 
 const TOKEN: u8 = 1;
 const VALUE: u8 = 2;
+const HOST: u8 = 4;
 
 /// What each byte may stand in.
 static CLASSES: [u8; 256] = {
@@ -288,8 +307,8 @@ static CLASSES: [u8; 256] = {
     while byte < 0x7f {
         table[byte] = match byte as u8 {
             // RFC 3261 25.1, `token`.
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => TOKEN | VALUE,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~' => TOKEN | VALUE,
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'.' | b'_' => TOKEN | VALUE | HOST,
+            b'!' | b'%' | b'*' | b'+' | b'`' | b'\'' | b'~' => TOKEN | VALUE,
             b'"' | b'<' | b'>' | b',' | b';' | b'?' | b'\\' => 0,
             _ => VALUE,
         };
@@ -304,21 +323,42 @@ pub(in crate::message) fn is_token(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & TOKEN != 0
 }
 
+/// How many bytes of a class `text` starts with. Not inlined, so that its loop has the machine's registers to itself.
+#[inline(never)]
+fn span(text: &[u8], class: u8) -> usize {
+    let mut at = 0;
+    while let Some([a, b, c, d]) = text.get(at..at + 4) {
+        let of = |byte: &u8| CLASSES[usize::from(*byte)];
+        if of(a) & of(b) & of(c) & of(d) & class == 0 {
+            break;
+        }
+        at += 4;
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|byte| CLASSES[usize::from(**byte)] & class != 0).count()
+}
+
+/// How many token characters `text` starts with (RFC 3261 25.1).
+#[inline]
+pub(in crate::message) fn token(text: &[u8]) -> usize {
+    span(text, TOKEN)
+}
+
+/// How much of `text` may be a parameter's value without quotes. Wider than `token / host`: addresses, base64 and '@'
+/// come unquoted from some elements, and cannot be mistaken.
+#[inline]
+pub(in crate::message) fn value(text: &[u8]) -> usize {
+    span(text, VALUE)
+}
+
+/// How much of `text` may be a host's name; wider than RFC 3261 25.1 by '_', which names in private networks hold.
+#[inline]
+pub(in crate::message) fn host(text: &[u8]) -> usize {
+    span(text, HOST)
+}
+
 /// Printable ASCII without what ends or quotes a URI.
 #[inline]
 const fn is_uri_byte(byte: u8) -> bool {
     (byte > b' ') & (byte < 0x7f) & (byte != b'<') & (byte != b'>') & (byte != b'"')
-}
-
-/// What may stand in a parameter's value without quotes. Wider than `token / host`: addresses, base64 and '@' come
-/// unquoted from some elements, and cannot be mistaken.
-#[inline]
-pub(in crate::message) fn is_value(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & VALUE != 0
-}
-
-/// How many token characters `text` starts with.
-#[inline]
-pub(in crate::message) fn token(text: &[u8]) -> usize {
-    text.iter().position(|byte| !is_token(*byte)).unwrap_or(text.len())
 }
