@@ -32,7 +32,9 @@ use crate::show;
     tandem up --listen public=udp:192.0.2.1:5060 --listen public=tcp:192.0.2.1:5060"
 )]
 pub(crate) struct Args {
-    /// The directory of the tenants' YAML. A file that is saved is taken over within a second.
+    /// The directory of the tenants' YAML. A file that is saved is taken over within a second. A tenant that no file
+    /// names any more is deleted after five minutes, or at once by `mv NAME.yaml NAME.deleted`; several that vanish
+    /// together, or the last, only by such a mark.
     #[arg(long, value_name = "DIR")]
     tenants: Option<PathBuf>,
     /// YAML of `kind: Directory`, files or directories of such: imported at the start. May be repeated.

@@ -10,12 +10,13 @@
 //! - a file is one with the ending `.yaml` or `.yml` directly in the directory; it may hold several documents.
 //!   Documents of `kind: Directory` are passed over;
 //! - **a tenant exists as long as a file names it.** When no file does any more, the tenant is deleted with
-//!   everything it has, its directory included, [`GONE_FOR`] later: an editor that writes a file anew is not a
-//!   deletion;
-//! - **what cannot be read deletes nothing.** A file that turned invalid still names the tenants that it named; a
-//!   file that was never understood might name any tenant, so that nothing is deleted until it is mended or
-//!   removed. A directory that cannot be read, or that holds no tenant at all when this writer begins, deletes
-//!   nothing;
+//!   everything it has, its directory included, [`GONE_FOR`] later: an editor that writes a file anew, or a mistake
+//!   that is seen and mended, is not a deletion. Who means it says so: an empty file `NAME.deleted` beside the others
+//!   (`mv acme.yaml acme.deleted`) deletes at once a tenant that no file names;
+//! - **what is more likely an accident deletes nothing.** A directory that cannot be read, in which nothing names a
+//!   tenant, or from which several tenants have vanished is taken for one that is not mounted, or half copied: only
+//!   what is marked is deleted. A file that turned invalid still names the tenants that it named; a file that was
+//!   never understood might name any tenant, so that nothing at all is deleted until it is mended or removed;
 //! - an invalid document never replaces a valid one; a spec that did not change writes nothing;
 //! - what would be known by the same as another tenant's peer is refused with [`INGRESS_TAKEN`], and nobody is
 //!   told whose it is.
@@ -30,6 +31,7 @@
 
 mod claims;
 mod delete;
+mod gone;
 mod lease;
 mod plan;
 mod read;
@@ -51,8 +53,11 @@ pub use read::{Checked, check};
 
 use crate::Cell;
 
-/// How long no file must name a tenant before it is deleted.
-pub const GONE_FOR: Duration = Duration::from_secs(2);
+/// How long no file must name a tenant before it is deleted: longer than a checkout, a copy or a remount takes, and
+/// long enough to see a mistake and put the file back.
+pub const GONE_FOR: Duration = Duration::from_secs(5 * 60);
+/// The ending of an empty file that says, with a tenant's name before it, that its deletion is meant.
+pub const DELETED: &str = "deleted";
 
 /// Another tenant of the cell is known by the same. Its name is never told.
 pub const INGRESS_TAKEN: Check = Check {
@@ -127,7 +132,8 @@ impl FileStatus {
 pub struct Status {
     /// Whether this writer holds the lease; otherwise it stands by, and the rest is as it was when it last did.
     pub writing: bool,
-    /// Whether everything that was saved up to the last look is dealt with.
+    /// Whether everything that was saved up to the last look is dealt with. A tenant that waits for its deletion, or
+    /// is kept from it, is dealt with.
     pub settled: bool,
     /// Why the directory cannot be read, if it cannot.
     pub unreadable: Option<String>,
@@ -135,8 +141,35 @@ pub struct Status {
     pub files: BTreeMap<PathBuf, FileStatus>,
     /// The tenants that are being deleted.
     pub deleting: Vec<TenantName>,
-    /// Why tenants that no file names are not deleted, if so: the file that might name them.
-    pub held_by: Option<PathBuf>,
+    /// The tenants that no file names and that are not being deleted (yet).
+    pub unnamed: Vec<TenantName>,
+    /// Why those are kept, if they are kept whatever the time. Without it each is deleted [`GONE_FOR`] after no file
+    /// named it any more.
+    pub held: Option<Held>,
+}
+
+/// Why tenants that no file names are not deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The directory cannot be read.
+    Unreadable,
+    /// This file was never understood and might name them. Not even what is marked is deleted.
+    By(PathBuf),
+    /// No file names any tenant.
+    NoneNamed,
+    /// Several have vanished.
+    Several,
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreadable => write!(f, "the directory cannot be read"),
+            Self::By(file) => write!(f, "{} is not understood and might name them", file.display()),
+            Self::NoneNamed => write!(f, "no file names any tenant, as in a directory that is not mounted"),
+            Self::Several => write!(f, "several have vanished, as in a directory that is half copied"),
+        }
+    }
 }
 
 /// A running writer. Cheap to clone.

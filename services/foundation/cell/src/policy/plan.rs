@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tandem_domain::finding::Finding;
 use tandem_domain::id::{Incarnation, ListenerName, Revision, TenantId};
 use tandem_domain::ingress;
-use tandem_domain::record::{IngressClaim, PolicyRecord};
+use tandem_domain::record::{IngressClaim, PolicyRecord, Record, TenantRecord};
 use tandem_domain::tenant::Config;
+use tandem_store::{Write, put};
 
 use super::claims::{self, Index};
 use super::read::Checked;
@@ -37,6 +38,17 @@ impl Plan {
     /// Whether anything is to be written.
     pub(super) fn is_empty(&self) -> bool {
         !self.birth && self.claims.is_empty() && self.policy.is_none() && self.release.is_empty()
+    }
+
+    /// What is written to `_cell` before the policy.
+    pub(super) fn births_and_claims(&self) -> Vec<Write> {
+        let birth = self.birth.then(|| {
+            let record = TenantRecord { tenant: self.tenant.clone(), deleting: false };
+            put(self.tenant.name.as_str(), &Record::Tenant(record))
+        });
+        let claim =
+            |(key, claim): &(String, Arc<IngressClaim>)| put(key, &Record::IngressClaim(Arc::clone(claim)));
+        birth.into_iter().chain(self.claims.iter().map(claim)).collect()
     }
 }
 

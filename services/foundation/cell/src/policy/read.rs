@@ -58,19 +58,36 @@ pub fn check(document: &Document) -> (Option<Checked>, Vec<Diagnostic>) {
     }
 }
 
-/// The files of a directory that count.
+/// What lies in a directory.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    /// The files that may hold documents.
+    pub(super) files: BTreeSet<PathBuf>,
+    /// The tenants whose deletion is meant.
+    pub(super) marked: BTreeSet<TenantName>,
+}
+
+/// Lists a directory.
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub(super) fn list(directory: &Path) -> io::Result<BTreeSet<PathBuf>> {
-    let mut files = BTreeSet::new();
+pub(super) fn list(directory: &Path) -> io::Result<Listed> {
+    let mut listed = Listed::default();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        if counts(&path) && path.is_file() {
-            files.insert(path);
+        if let Some(name) = mark(&path) {
+            listed.marked.insert(name);
+        } else if counts(&path) && path.is_file() {
+            listed.files.insert(path);
         }
     }
-    Ok(files)
+    Ok(listed)
+}
+
+/// The tenant that `NAME.deleted` names.
+fn mark(path: &Path) -> Option<TenantName> {
+    let name = path.file_name()?.to_str()?.strip_suffix(super::DELETED)?.strip_suffix('.')?;
+    TenantName::parse(name).ok()
 }
 
 /// Whether a name is one of ours: `.yaml` or `.yml`, not hidden.

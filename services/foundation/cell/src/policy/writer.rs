@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use tandem_domain::id::{Revision, TenantId, TenantName};
-use tandem_domain::record::{self, IngressClaim, Kind, Record, TenantRecord};
+use tandem_domain::record::{self, Kind, Record, TenantRecord};
 use tandem_runtime::drain::Life;
 use tandem_runtime::watchfile::{self, Changes};
 use tandem_store::{Commit, Durability, Error, Outcome, WRITES_MAX, Write, delete, put};
@@ -15,10 +15,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::claims::Index;
+use super::gone::Seen;
 use super::lease::{self, Lease};
 use super::plan::{self, Plan, Planned};
 use super::read::{self, Checked, File};
-use super::{FileStatus, GONE_FOR, Settings, State, Status, TENANT_TWICE, delete as deletion};
+use super::{FileStatus, GONE_FOR, Held, Settings, State, Status, TENANT_TWICE, delete as deletion};
 use crate::Cell;
 
 /// How soon a store that did not take something is asked again, and how often who stands by looks at the lease
@@ -101,8 +102,10 @@ struct Writer {
     /// Since when no file names a tenant, by the clock's monotonic time.
     gone: BTreeMap<TenantId, Duration>,
     deleting: Vec<TenantId>,
-    /// Whether any file ever named a tenant: an empty directory may be one that is not mounted.
-    any_named: bool,
+    /// Tenants whose deletion is meant.
+    marked: BTreeSet<TenantName>,
+    /// Why tenants that no file names are kept.
+    held: Option<Held>,
 }
 
 impl Writer {
@@ -127,7 +130,8 @@ impl Writer {
             contested: BTreeSet::new(),
             gone: BTreeMap::new(),
             deleting: Vec::new(),
-            any_named: false,
+            marked: BTreeSet::new(),
+            held: None,
         }
     }
 
@@ -165,7 +169,7 @@ impl Writer {
             self.look_for_gone();
             self.tell(true);
             let lost = self.cell.session().ended(self.lease.session);
-            let due = self.gone.values().min().map(|since| *since + GONE_FOR);
+            let due = self.gone.values().min().filter(|_| self.held.is_none()).map(|since| *since + GONE_FOR);
             let clock = self.cell.clock().clone();
             let wake = async {
                 match due {
@@ -203,18 +207,18 @@ impl Writer {
         let reading = tokio::task::spawn_blocking(move || {
             let there = read::list(&directory)?;
             let wanted: Vec<PathBuf> = match changed {
-                Some(changed) => changed.into_iter().filter(|p| there.contains(p)).collect(),
-                None => there.iter().cloned().collect(),
+                Some(changed) => changed.into_iter().filter(|p| there.files.contains(p)).collect(),
+                None => there.files.iter().cloned().collect(),
             };
             std::io::Result::Ok((there, read::files(wanted, &before)))
         });
         match reading.await.unwrap_or_else(|e| Err(std::io::Error::other(e))) {
             Ok((there, read)) => {
                 self.unreadable = None;
-                self.files.retain(|path, _| there.contains(path));
+                self.files.retain(|path, _| there.files.contains(path));
+                self.marked = there.marked;
                 for (path, file) in read {
                     file.diagnostics.iter().for_each(|d| tracing::warn!("{d}"));
-                    self.any_named |= !file.names.is_empty();
                     self.files.insert(path, file);
                 }
             }
@@ -342,7 +346,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         plans.iter().for_each(|p| self.overlay(p));
-        self.write_cell(plans.iter().flat_map(births_and_claims).collect()).await?;
+        self.write_cell(plans.iter().flat_map(Plan::births_and_claims).collect()).await?;
         let mut states = Vec::with_capacity(plans.len());
         for some in plans.chunks(AT_ONCE) {
             states.extend(try_join_all(some.iter().map(|plan| self.write_policy(plan))).await?);
@@ -399,30 +403,36 @@ impl Writer {
         Err(Stop::Later("the outcome of a commit is not known".to_owned()))
     }
 
-    /// Notes the tenants that no file names, and begins to delete those that none has named for long enough.
+    /// Notes the tenants that no file names, and begins to delete those whose deletion is meant, or that none has
+    /// named for long enough while nothing speaks for an accident.
     fn look_for_gone(&mut self) {
         let shown = self.cell.view().snapshot();
         let now = self.cell.clock().monotonic();
         let named: BTreeSet<&TenantName> = self.files.values().flat_map(|f| &f.names).collect();
-        let held = self.unreadable.is_some() || !self.any_named || self.files.values().any(|f| f.obscure);
         let mut gone = BTreeMap::new();
-        for record in shown.registry.tenants() {
-            let tenant = &record.tenant;
+        for TenantRecord { tenant, deleting } in shown.registry.tenants() {
             if self.deleting.contains(tenant) {
                 continue;
             }
-            if record.deleting {
+            if *deleting {
                 self.deleting.push(tenant.clone());
-            } else if !held && !named.contains(&tenant.name) {
-                let since = self.gone.get(tenant).copied().unwrap_or(now);
-                if now.saturating_sub(since) >= GONE_FOR {
-                    tracing::warn!(%tenant, "no file names this tenant any more; deleting it");
-                    self.deleting.push(tenant.clone());
-                } else {
-                    gone.insert(tenant.clone(), since);
-                }
+            } else if !named.contains(&tenant.name) {
+                gone.insert(tenant.clone(), self.gone.get(tenant).copied().unwrap_or(now));
             }
         }
+        let obscure = self.files.iter().find(|(_, f)| f.obscure).map(|(path, _)| path.clone());
+        let seen = Seen::new(self.unreadable.is_some(), obscure, !named.is_empty(), &self.marked);
+        let held = seen.holds(&gone);
+        if held != self.held {
+            held.iter().for_each(|why| why.warn(&gone));
+        }
+        let (delete, gone) =
+            gone.into_iter().partition(|(tenant, since)| seen.deletes(tenant, *since, held.as_ref(), now));
+        for tenant in BTreeMap::into_keys(delete) {
+            tracing::warn!(%tenant, "no file names this tenant any more; deleting it");
+            self.deleting.push(tenant);
+        }
+        self.held = held;
         self.gone = gone;
     }
 
@@ -469,16 +479,14 @@ impl Writer {
             let finding = TENANT_TWICE.at("metadata.name", words);
             status.diagnostics.extend(super::place(&checked.document, &[finding]));
         }
-        let obscure = self.files.iter().find(|(_, f)| f.obscure).map(|(p, _)| p.clone());
         let status = Status {
             writing,
-            settled: self.states.values().all(|s| *s != State::Waiting)
-                && self.deleting.is_empty()
-                && self.gone.is_empty(),
+            settled: self.states.values().all(|s| *s != State::Waiting) && self.deleting.is_empty(),
             unreadable: self.unreadable.clone(),
             files,
             deleting: self.deleting.iter().map(|t| t.name.clone()).collect(),
-            held_by: obscure,
+            unnamed: self.gone.keys().map(|t| t.name.clone()).collect(),
+            held: self.held.clone(),
         };
         self.told.send_if_modified(|told| {
             let changed = **told != status;
@@ -488,14 +496,4 @@ impl Writer {
             changed
         });
     }
-}
-
-fn births_and_claims(plan: &Plan) -> Vec<Write> {
-    let birth = plan.birth.then(|| {
-        let record = TenantRecord { tenant: plan.tenant.clone(), deleting: false };
-        put(plan.tenant.name.as_str(), &Record::Tenant(record))
-    });
-    let claim =
-        |(key, claim): &(String, Arc<IngressClaim>)| put(key, &Record::IngressClaim(Arc::clone(claim)));
-    birth.into_iter().chain(plan.claims.iter().map(claim)).collect()
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tandem_cell::policy::{FileStatus, GONE_FOR, Policy, Settings, State, Status};
+use tandem_cell::policy::{FileStatus, GONE_FOR, Held, Policy, Settings, State, Status};
 use tandem_domain::id::{ListenerName, TenantId, TenantName};
 use tandem_domain::record;
 use tandem_runtime::clock::{Clock, ManualClock};
@@ -114,11 +114,29 @@ impl Desk {
     async fn pass_until(&self, mut holds: impl FnMut() -> bool) {
         let passing = async {
             while !holds() {
-                self.hand.advance(Duration::from_millis(500));
+                self.hand.advance(Duration::from_secs(1));
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         timeout(SOON, passing).await.expect("in time");
+    }
+
+    /// Lets time pass, in steps that a heartbeat keeps up with.
+    async fn pass(&self, time: Duration) {
+        let mut passed = Duration::ZERO;
+        self.pass_until(|| {
+            passed += Duration::from_secs(1);
+            passed > time
+        })
+        .await;
+    }
+
+    /// Whether all the writer's wakes and looks up to now are done: a save is dealt with after them.
+    async fn dealt_with(&self, round: u32) {
+        let text = document("probe", &format!("Round {round}"), "[{source: 10.7.0.1}]");
+        self.save("probe.yaml", &text);
+        let named = format!("Round {round}");
+        until(&self.rig.cell, || self.display_name("probe").as_deref() == Some(&named)).await;
     }
 }
 
@@ -249,7 +267,7 @@ async fn a_tenant_whose_file_is_gone_is_deleted_with_all_it_has_and_made_again_i
     }
     let (_, mut changes) = desk.rig.cell.view().subscribe(tandem_cell::follower::Scope::Tenant(acme.clone()));
     desk.save("both.yml", &document("beta", "Beta", B));
-    desk.until(|s| !s.settled).await;
+    desk.until(|s| s.unnamed == [name("acme")]).await;
     assert_eq!(desk.tenant("acme"), Some(acme.clone()), "not at once");
     desk.pass_until(|| desk.tenant("acme").is_none()).await;
     let mut gone = 0;
@@ -266,24 +284,70 @@ async fn a_tenant_whose_file_is_gone_is_deleted_with_all_it_has_and_made_again_i
     assert_eq!(desk.rig.cell.view().load().view.tenant("acme").unwrap().users_len(), 0);
 }
 
+/// Two tenants, each in a file of its own.
+async fn two() -> (Desk, TenantId, TenantId) {
+    let files = [("acme.yaml", &*document("acme", "Acme", A)), ("beta.yaml", &*document("beta", "Beta", B))];
+    let desk = Desk::with(&files).await;
+    desk.file("acme.yaml", |f| in_force(f, "acme").is_some()).await;
+    desk.file("beta.yaml", |f| in_force(f, "beta").is_some()).await;
+    let (acme, beta) = (desk.tenant("acme").unwrap(), desk.tenant("beta").unwrap());
+    (desk, acme, beta)
+}
+
 #[tokio::test]
 async fn a_file_that_comes_back_in_time_deletes_nothing() {
-    let desk = Desk::with(&[
-        ("acme.yaml", &document("acme", "Acme", A)),
-        ("beta.yaml", &document("beta", "Beta", B)),
-    ])
-    .await;
-    desk.file("acme.yaml", |f| in_force(f, "acme").is_some()).await;
-    let acme = desk.tenant("acme").unwrap();
+    let (desk, acme, _) = two().await;
     fs::remove_file(desk.path("acme.yaml")).unwrap();
-    desk.until(|s| !s.settled).await;
-    desk.hand.advance(GONE_FOR / 2);
+    desk.until(|s| s.unnamed == [name("acme")] && s.held.is_none()).await;
+    desk.pass(GONE_FOR - Duration::from_secs(10)).await;
     desk.save("acme.yaml", &document("acme", "Acme", A));
-    desk.until(|s| s.settled).await;
-    desk.hand.advance(GONE_FOR * 2);
-    desk.save("beta.yaml", &document("beta", "Beta 2", B));
-    desk.file("beta.yaml", |f| in_force(f, "beta") == Some(2)).await;
+    desk.until(|s| s.unnamed.is_empty()).await;
+    desk.pass(GONE_FOR).await;
+    desk.dealt_with(1).await;
     assert_eq!(desk.tenant("acme"), Some(acme));
+}
+
+/// A directory that is unmounted, checked out anew or half copied looks as if every tenant were meant to go.
+#[tokio::test]
+async fn a_directory_that_is_emptied_deletes_nothing() {
+    let (desk, acme, beta) = two().await;
+    fs::remove_file(desk.path("acme.yaml")).unwrap();
+    fs::remove_file(desk.path("beta.yaml")).unwrap();
+    desk.until(|s| s.unnamed.len() == 2 && s.held == Some(Held::NoneNamed)).await;
+    desk.pass(GONE_FOR * 2).await;
+    // Something else came: two are still more than a person deletes at once.
+    desk.dealt_with(1).await;
+    desk.until(|s| s.held == Some(Held::Several)).await;
+    desk.pass(GONE_FOR * 2).await;
+    desk.dealt_with(2).await;
+    assert_eq!((desk.tenant("acme"), desk.tenant("beta")), (Some(acme.clone()), Some(beta.clone())));
+    // The directory is mounted again.
+    desk.save("acme.yaml", &document("acme", "Acme", A));
+    desk.save("beta.yaml", &document("beta", "Beta", B));
+    desk.until(|s| s.unnamed.is_empty() && s.held.is_none()).await;
+    assert_eq!((desk.tenant("acme"), desk.tenant("beta")), (Some(acme), Some(beta)));
+}
+
+/// The last tenant, and several at once, are deleted by who says that it is meant.
+#[tokio::test]
+async fn what_is_marked_is_deleted_at_once_and_only_if_no_file_names_it() {
+    let (desk, _, beta) = two().await;
+    // A mark beside a file that names the tenant says nothing.
+    fs::write(desk.path("beta.deleted"), "").unwrap();
+    desk.dealt_with(1).await;
+    fs::rename(desk.path("acme.yaml"), desk.path("acme.deleted")).unwrap();
+    until(&desk.rig.cell, || desk.tenant("acme").is_none()).await;
+    desk.until(|s| s.settled).await;
+    assert_eq!(desk.tenant("beta"), Some(beta));
+    // What is not understood might name it.
+    fs::write(desk.path("odd.yaml"), ": : [").unwrap();
+    fs::remove_file(desk.path("beta.yaml")).unwrap();
+    desk.until(|s| s.held == Some(Held::By(desk.path("odd.yaml")))).await;
+    fs::remove_file(desk.path("probe.yaml")).unwrap();
+    fs::remove_file(desk.path("odd.yaml")).unwrap();
+    until(&desk.rig.cell, || desk.tenant("beta").is_none()).await;
+    let status = desk.until(|s| s.settled && s.unnamed.len() == 1).await;
+    assert_eq!((&status.unnamed[0], &status.held), (&name("probe"), &Some(Held::NoneNamed)));
 }
 
 #[tokio::test]
@@ -300,20 +364,19 @@ async fn what_was_never_understood_and_what_is_not_there_delete_nothing() {
     // Begun again with a directory that holds no tenant: as one that is not mounted.
     fs::remove_file(dir.path().join("acme.yaml")).unwrap();
     let desk = Desk::at(dir, place.clone()).await;
-    desk.until(|s| s.settled).await;
-    desk.hand.advance(GONE_FOR * 2);
+    desk.until(|s| s.settled && s.held == Some(Held::NoneNamed)).await;
+    desk.pass(GONE_FOR).await;
     // With one that might name any tenant.
     fs::write(desk.path("odd.yaml"), ": : [").unwrap();
     desk.save("beta.yaml", &document("beta", "Beta", B));
-    let status = desk.until(|s| s.held_by.is_some() && s.files.len() == 2 && s.settled).await;
-    assert_eq!(status.held_by, Some(desk.path("odd.yaml")));
-    desk.hand.advance(GONE_FOR * 2);
+    desk.until(|s| s.held == Some(Held::By(desk.path("odd.yaml"))) && s.files.len() == 2 && s.settled).await;
+    desk.pass(GONE_FOR).await;
     desk.save("beta.yaml", &document("beta", "Beta 2", B));
     desk.file("beta.yaml", |f| in_force(f, "beta") == Some(2)).await;
     assert_eq!(desk.tenant("acme"), Some(acme));
     // Mended: now it is known that nobody names acme.
     fs::remove_file(desk.path("odd.yaml")).unwrap();
-    desk.until(|s| s.held_by.is_none()).await;
+    desk.until(|s| s.held.is_none()).await;
     desk.pass_until(|| desk.tenant("acme").is_none()).await;
     let Desk { rig, .. } = desk;
     rig.close().await;
