@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use tandem_domain::id::TenantId;
 use tandem_domain::ingress::{Arrival, Resolution};
-use tandem_domain::number;
 use tandem_domain::tenant::TrunkIx;
 use tandem_domain::view::{TenantView, View};
 use tandem_sip::message::Uri;
@@ -39,7 +38,7 @@ pub(crate) fn resolve<'v>(
         source,
         certificate_names: &[],
         domain: asks.map(|uri| uri.host).filter(|host| !host.is_empty()),
-        called: asks.and_then(|uri| number::parse(uri.as_str()).ok()).and_then(|d| d.digits()),
+        called: asks.map(Uri::as_str),
     };
     match view.resolve(&arrival) {
         Resolution::Tenant(tenant, trunk) => Ok(Belongs { tenant, trunk }),

@@ -32,8 +32,15 @@ pub struct Arrival<'a> {
     pub certificate_names: &'a [&'a str],
     /// The domain of the Request-URI.
     pub domain: Option<&'a str>,
+    /// What is called, as it came: a number or a URI. It is read only where a claim depends on it.
+    pub called: Option<&'a str>,
+}
+
+impl Arrival<'_> {
     /// The digits that are called, without plus ([`Dialled::digits`](crate::number::Dialled::digits)).
-    pub called: Option<Digits>,
+    fn called_digits(&self) -> Option<Digits> {
+        crate::number::parse(self.called?).ok()?.digits()
+    }
 }
 
 /// Whose call it is. Never two tenants'.
@@ -59,7 +66,7 @@ impl Ingress {
                 .as_ref()
                 .is_none_or(|c| call.certificate_names.iter().any(|n| n.eq_ignore_ascii_case(c)))
             && self.domain.as_ref().is_none_or(|d| call.domain.is_some_and(|c| c.eq_ignore_ascii_case(d)))
-            && (self.called.is_empty() || call.called.is_some_and(called))
+            && (self.called.is_empty() || call.called_digits().is_some_and(called))
     }
 }
 

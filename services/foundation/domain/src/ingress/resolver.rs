@@ -117,40 +117,49 @@ impl Resolver {
 
     /// The claim that a call fits: by a name of its certificate, else by its source, else by the domain it asks for.
     pub(crate) fn claim(&self, call: &Arrival<'_>) -> Option<&IngressClaim> {
-        self.by_certificate(call).or_else(|| self.by_source(call)).or_else(|| self.by_domain(call))
+        let called = self.called(call);
+        let by_source = || self.by_source(call, called);
+        self.by_certificate(call, called).or_else(by_source).or_else(|| self.by_domain(call, called))
+    }
+
+    /// The digits that are called, if any claim depends on them.
+    fn called(&self, call: &Arrival<'_>) -> Digits {
+        let [_, prefixes @ ..] = &self.called;
+        let any = prefixes.iter().any(|count| *count > 0);
+        if any { call.called_digits().unwrap_or_default() } else { Digits::default() }
     }
 
     /// Whose the domain is that a call asks for.
     pub(crate) fn domain_owner(&self, call: &Arrival<'_>) -> Option<&TenantId> {
-        self.by_domain(call).map(|c| &c.tenant)
+        self.by_domain(call, self.called(call)).map(|c| &c.tenant)
     }
 
-    fn by_certificate(&self, call: &Arrival<'_>) -> Option<&IngressClaim> {
+    fn by_certificate(&self, call: &Arrival<'_>, called: Digits) -> Option<&IngressClaim> {
         call.certificate_names.iter().find_map(|asked| {
             self.best(
                 names::hash(Of::Certificate, &[asked]),
-                call.called,
+                called,
                 |what| matches!(what, Claimed::Certificate { name, .. } if name.eq_ignore_ascii_case(asked)),
             )
         })
     }
 
-    fn by_source(&self, call: &Arrival<'_>) -> Option<&IngressClaim> {
+    fn by_source(&self, call: &Arrival<'_>, called: Digits) -> Option<&IngressClaim> {
         let source = call.source.to_canonical();
         let (_, lengths) = self.lengths.iter().find(|(l, _)| l.as_str() == call.listener)?;
         let lengths = lengths.of(source);
         (0..lengths.len()).rev().filter(|bits| lengths[*bits] > 0).find_map(|bits| {
             let asked = Network::new(source, bits as u8)?;
-            self.best(source_key(call.listener, asked), call.called, |what| {
+            self.best(source_key(call.listener, asked), called, |what| {
                 matches!(what, Claimed::Source { listener, network, .. }
                     if *network == asked && listener.as_str() == call.listener)
             })
         })
     }
 
-    fn by_domain(&self, call: &Arrival<'_>) -> Option<&IngressClaim> {
+    fn by_domain(&self, call: &Arrival<'_>, called: Digits) -> Option<&IngressClaim> {
         let asked = call.domain?;
-        self.best(names::hash(Of::Domain, &[call.listener, asked]), call.called, |what| {
+        self.best(names::hash(Of::Domain, &[call.listener, asked]), called, |what| {
             matches!(what, Claimed::Domain { listener, domain }
                 if listener.as_str() == call.listener && domain.eq_ignore_ascii_case(asked))
         })
@@ -158,8 +167,7 @@ impl Resolver {
 
     /// Of the claims with a key, the one with the longest called prefix that fits. The writer of claims lets no two
     /// fit one call; if two did, the order of claims would decide, everywhere alike.
-    fn best(&self, key: u64, called: Option<Digits>, is: impl Fn(&Claimed) -> bool) -> Option<&IngressClaim> {
-        let called = called.unwrap_or_default();
+    fn best(&self, key: u64, called: Digits, is: impl Fn(&Claimed) -> bool) -> Option<&IngressClaim> {
         (0..=called.len()).rev().filter(|n| self.called[*n] > 0).find_map(|n| {
             let prefix = called.prefix(n);
             let slots = self.index.get(with_called(key, prefix)).into_iter();

@@ -3,7 +3,6 @@ use std::fmt::Write as _;
 use crate::document::policy::{Ingress, TenantDocument};
 use crate::id::{Incarnation, ListenerName, Revision, TenantId, TenantName};
 use crate::ingress::{Arrival, Resolution, claims};
-use crate::number::parse;
 use crate::record::{Change, Kind, PolicyRecord, Record, TenantRecord, cell};
 use crate::tenant::compile;
 use crate::view::View;
@@ -67,7 +66,7 @@ fn who(view: &View, listener: &str, source: &str, names: &[&str], domain: &str, 
         source: source.parse().unwrap(),
         certificate_names: names,
         domain: Some(domain),
-        called: parse(called).ok().and_then(|d| d.digits()),
+        called: Some(called),
     };
     match view.resolve(&call) {
         Resolution::Tenant(tenant, trunk) => {
