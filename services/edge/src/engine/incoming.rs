@@ -6,7 +6,7 @@ use tandem_domain::id::TrunkName;
 use tandem_domain::tenant::{Config as Policy, Trunk};
 use tandem_domain::view::TenantView;
 use tandem_sip::message::{
-    Header, Keys, Message, ParseError, Refusal, Start, Table, Uri, check_forwarding, check_request,
+    Header, Keys, Message, ParseError, Refusal, Start, Table, Uri, check_forwarding, check_request_uri,
 };
 use tandem_sip::proxy::Incoming;
 use tandem_sip::time::Now;
@@ -68,11 +68,7 @@ impl Engine {
     }
 
     fn on_request(&mut self, message: &Message<'_>, peer: Peer, now: Now) {
-        let checked = check_request(message, self.config.body_bytes_max).and_then(|keys| {
-            let uri = keys.request_uri().map_err(|_| Refusal::new(400, "Malformed Request-URI"))?;
-            Ok((keys, uri))
-        });
-        let (keys, uri) = match checked {
+        let (keys, uri) = match check_request_uri(message, self.config.body_bytes_max) {
             Ok(both) => both,
             Err(refusal) => {
                 self.counters.invalid.up();

@@ -28,7 +28,7 @@ pub use keys::{KeyError, Keys};
 pub use stream::{Framed, StreamError, StreamFramer};
 pub use table::{Line, Message, ParseError, Start, Table};
 pub use uri::{Scheme, Uri, UriError, host_address, unescape};
-pub use validate::{Refusal, check_extensions, check_forwarding, check_request};
+pub use validate::{Refusal, check_extensions, check_forwarding, check_request, check_request_uri};
 
 /// The most bytes of a message: what a UDP datagram can carry.
 pub const MESSAGE_BYTES_MAX: usize = 65_535;

@@ -1,7 +1,7 @@
 //! Time as it is passed in, and the deadlines that wait for it.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 /// A moment: how long after a start that the caller chose (its own start, for one). Never runs back.
@@ -10,20 +10,45 @@ pub type Now = Duration;
 /// Deadlines of things that are named by `K`.
 ///
 /// A deadline is not taken back: what comes up is compared with what its owner still waits for, so that stopping a
-/// timer costs nothing. The heap holds what was set within the longest timer, which limits on transactions bound.
+/// timer costs nothing. What was set within the longest timer is held, which limits on transactions bound.
+///
+/// Most deadlines lie seconds ahead and mean nothing when they come: they wait unsorted, by the turn that they fall
+/// into, and only those of the present turn are put in order.
 #[derive(Debug)]
 pub struct Deadlines<K> {
-    heap: BinaryHeap<Reverse<(Now, u64, Entry<K>)>>,
+    /// Those of the present turn and before it.
+    near: BinaryHeap<Reverse<Entry<K>>>,
+    /// The present turn.
+    turn: u64,
+    later: BTreeMap<u64, Turn<K>>,
+    len: usize,
     order: u64,
 }
 
 #[derive(Debug)]
-struct Entry<K>(K);
+struct Turn<K> {
+    first: Now,
+    entries: Vec<Entry<K>>,
+}
+
+/// Turns a second: as many as make a turn's heap small and its table no larger than a few thousand.
+const TURNS: u64 = 64;
+
+fn turn_of(at: Now) -> u64 {
+    at.as_secs().saturating_mul(TURNS).saturating_add(u64::from(at.subsec_nanos()) * TURNS / 1_000_000_000)
+}
+
+#[derive(Debug)]
+struct Entry<K> {
+    at: Now,
+    order: u64,
+    what: K,
+}
 
 // The order of entries is that of their deadlines, then of their setting; what they name does not matter.
 impl<K> PartialEq for Entry<K> {
-    fn eq(&self, _: &Self) -> bool {
-        true
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
     }
 }
 impl<K> Eq for Entry<K> {}
@@ -33,14 +58,14 @@ impl<K> PartialOrd for Entry<K> {
     }
 }
 impl<K> Ord for Entry<K> {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
     }
 }
 
 impl<K> Default for Deadlines<K> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), order: 0 }
+        Self { near: BinaryHeap::new(), turn: 0, later: BTreeMap::new(), len: 0, order: 0 }
     }
 }
 
@@ -48,33 +73,50 @@ impl<K> Deadlines<K> {
     /// Sets one. Deadlines of the same moment come up in the order of their setting.
     pub fn set(&mut self, at: Now, what: K) {
         self.order += 1;
-        self.heap.push(Reverse((at, self.order, Entry(what))));
+        self.len += 1;
+        let (turn, entry) = (turn_of(at), Entry { at, order: self.order, what });
+        if turn <= self.turn {
+            self.near.push(Reverse(entry));
+            return;
+        }
+        let turn = self.later.entry(turn).or_insert_with(|| Turn { first: at, entries: Vec::new() });
+        turn.first = turn.first.min(at);
+        turn.entries.push(entry);
     }
 
     /// The next one that is due, with its moment.
     pub fn due(&mut self, now: Now) -> Option<(Now, K)> {
-        if self.next()? > now {
-            return None;
+        while self.near.is_empty() {
+            let first = self.later.first_entry().filter(|turn| turn.get().first <= now)?;
+            self.turn = *first.key();
+            self.near = first.remove().entries.into_iter().map(Reverse).collect();
         }
-        self.heap.pop().map(|Reverse((at, _, Entry(what)))| (at, what))
+        let due = self.near.peek().is_some_and(|Reverse(entry)| entry.at <= now);
+        let Reverse(entry) = if due { self.near.pop()? } else { return None };
+        self.len -= 1;
+        Some((entry.at, entry.what))
     }
 
     /// When to look again.
     #[must_use]
     pub fn next(&self) -> Option<Now> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
+        // What is near is before all that is later.
+        match self.near.peek() {
+            Some(Reverse(entry)) => Some(entry.at),
+            None => self.later.first_key_value().map(|(_, turn)| turn.first),
+        }
     }
 
     /// How many are set, those included that nobody waits for any more.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.heap.len()
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether none is set.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
@@ -93,5 +135,33 @@ mod tests {
             std::iter::from_fn(|| deadlines.due(Duration::from_secs(9))).map(|(_, w)| w).collect();
         assert_eq!(order, ["a", "b", "c"]);
         assert!(deadlines.is_empty());
+    }
+
+    /// Against a sorted list, with deadlines set while others come up, in the past, in this turn and far ahead.
+    #[test]
+    fn they_are_those_of_a_sorted_list() {
+        let (mut deadlines, mut list, mut seed) = (Deadlines::default(), Vec::new(), 1_u64);
+        let mut chance = |n: u64| {
+            seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (seed >> 33) % n
+        };
+        let mut now = Duration::ZERO;
+        for what in 0..20_000_u64 {
+            let ahead = [0, 3, 16, 500, 5_000, 185_000][chance(6) as usize];
+            let at = (now + Duration::from_millis(chance(ahead + 1)))
+                .saturating_sub(Duration::from_millis(chance(4)));
+            deadlines.set(at, what);
+            list.push((at, what));
+            if chance(3) == 0 {
+                now += Duration::from_micros(chance(40_000));
+                list.sort();
+                let due = list.iter().take_while(|(at, _)| *at <= now).count();
+                let expected: Vec<_> = list.drain(..due).collect();
+                let found: Vec<_> = std::iter::from_fn(|| deadlines.due(now)).collect();
+                assert_eq!(found, expected);
+            }
+            let next = list.iter().map(|(at, _)| *at).min();
+            assert_eq!((deadlines.next(), deadlines.len()), (next, list.len()));
+        }
     }
 }

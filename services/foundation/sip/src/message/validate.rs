@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use super::field::{Addr, list};
 use super::keys::{KeyError, Keys};
 use super::table::{is_token, token};
-use super::uri::Scheme;
+use super::uri::{Scheme, Uri};
 use super::{Header, Message, ParseError, addresses};
 
 /// The final response that a request gets, and why.
@@ -61,6 +61,17 @@ impl From<KeyError> for Refusal {
 /// # Errors
 /// The response to send: 400, 413 or 416. None is sent to an ACK (RFC 3261 16.11: it is dropped).
 pub fn check_request<'a>(message: &Message<'a>, body_bytes_max: usize) -> Result<Keys<'a>, Refusal> {
+    Ok(check_request_uri(message, body_bytes_max)?.0)
+}
+
+/// As [`check_request`], with the Request-URI that it has read.
+///
+/// # Errors
+/// As [`check_request`].
+pub fn check_request_uri<'a>(
+    message: &Message<'a>,
+    body_bytes_max: usize,
+) -> Result<(Keys<'a>, Uri<'a>), Refusal> {
     let keys = Keys::read(message)?;
     // RFC 3261 16.3 step 1: "the request MUST be well-formed enough to be handled".
     for (addr, reason) in [(keys.from, "Malformed From"), (keys.to, "Malformed To")] {
@@ -81,7 +92,7 @@ pub fn check_request<'a>(message: &Message<'a>, body_bytes_max: usize) -> Result
     if message.body().len() > body_bytes_max {
         return Err(Refusal::new(413, "Request Entity Too Large"));
     }
-    Ok(keys)
+    Ok((keys, uri))
 }
 
 /// Checks what a proxy must before it forwards (16.3 steps 3 and 5). `options` are the option tags it knows.

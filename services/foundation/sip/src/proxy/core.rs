@@ -4,11 +4,11 @@ mod requests;
 mod responses;
 mod waits;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::message::{Message, Start, Table};
+use crate::pool::Numbered;
 use crate::time::{Deadlines, Now};
 use crate::transaction::{ClientId, Event, Layer, Packet, Peer, ServerId};
 
@@ -22,9 +22,9 @@ use waits::Wait;
 pub struct Proxy {
     config: Config,
     layer: Layer,
-    calls: BTreeMap<CallId, Call>,
-    by_server: BTreeMap<ServerId, CallId>,
-    by_client: BTreeMap<ClientId, (CallId, usize)>,
+    calls: Numbered<CallId, Box<Call>>,
+    by_server: Numbered<ServerId, CallId>,
+    by_client: Numbered<ClientId, (CallId, usize)>,
     waits: Deadlines<Wait>,
     last: u64,
     outputs: Vec<Output>,
@@ -38,9 +38,9 @@ impl Proxy {
         Self {
             layer: Layer::new(config.timers, config.limits),
             config,
-            calls: BTreeMap::new(),
-            by_server: BTreeMap::new(),
-            by_client: BTreeMap::new(),
+            calls: Numbered::default(),
+            by_server: Numbered::default(),
+            by_client: Numbered::default(),
             waits: Deadlines::default(),
             last: 0,
             outputs: Vec::new(),
@@ -141,7 +141,7 @@ impl Proxy {
     /// Forgets a call whose transactions are all gone.
     fn sweep(&mut self, call_id: CallId) {
         let over = |c: &Call| c.server_gone && c.branches.iter().all(|b| b.gone);
-        if self.calls.get(&call_id).is_some_and(over) {
+        if self.calls.get(&call_id).is_some_and(|c| over(c)) {
             self.calls.remove(&call_id);
             self.outputs.push(Output::Gone(call_id));
         }
@@ -242,7 +242,7 @@ impl Proxy {
 
     /// Bytes could not be sent to a peer: its waiting branches have failed (RFC 3261 16.9).
     pub fn on_transport_error(&mut self, peer: Peer, now: Now) {
-        let failed: Vec<ClientId> = self
+        let mut failed: Vec<ClientId> = self
             .by_client
             .keys()
             .copied()
@@ -252,6 +252,7 @@ impl Proxy {
                     .is_some_and(|p| p.address == peer.address && p.transport == peer.transport)
             })
             .collect();
+        failed.sort_unstable();
         for id in failed {
             let place = self.by_client.get(&id).copied();
             if self.layer.on_transport_error(id)

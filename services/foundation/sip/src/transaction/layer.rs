@@ -1,7 +1,6 @@
 //! All transactions of one transport user.
 
-use std::collections::BTreeMap;
-
+use crate::pool::{Numbered, Pool};
 use crate::time::{Deadlines, Now};
 
 use super::client::{Client, ClientId, ClientState, Heard};
@@ -64,9 +63,9 @@ enum Due {
 pub struct Layer {
     timers: Timers,
     limits: Limits,
-    clients: BTreeMap<ClientId, Client>,
-    servers: BTreeMap<ServerId, Server>,
-    by_key: BTreeMap<ServerKey, ServerId>,
+    clients: Numbered<ClientId, Box<Client>>,
+    servers: Pool<Server>,
+    by_key: Numbered<ServerKey, ServerId>,
     due: Deadlines<Due>,
     last: u64,
     events: Vec<Event>,
@@ -79,9 +78,9 @@ impl Layer {
         Self {
             timers,
             limits,
-            clients: BTreeMap::new(),
-            servers: BTreeMap::new(),
-            by_key: BTreeMap::new(),
+            clients: Numbered::default(),
+            servers: Pool::default(),
+            by_key: Numbered::default(),
             due: Deadlines::default(),
             last: 0,
             events: Vec::new(),
@@ -140,7 +139,7 @@ impl Layer {
             return Err(Full);
         }
         let client = Client::new(invite, peer, packet.clone(), now, &self.timers);
-        self.clients.insert(id, client);
+        self.clients.insert(id, Box::new(client));
         self.watch(Due::Client(id));
         self.events.push(Event::Send(peer, packet));
         Ok(())
@@ -161,7 +160,7 @@ impl Layer {
     /// Where a server transaction is; none: it is gone.
     #[must_use]
     pub fn server(&self, id: ServerId) -> Option<ServerState> {
-        self.servers.get(&id).map(|s| s.state)
+        self.servers.get(id.0).map(|s| s.state)
     }
 
     /// The server transaction of a key.
@@ -203,14 +202,12 @@ impl Layer {
     ) -> Result<Received, Full> {
         let ack = method == b"ACK";
         if let Some(id) = self.by_key.get(&key).copied()
-            && let Some(server) = self.servers.get_mut(&id)
+            && let Some(server) = self.servers.get_mut(id.0)
         {
             let again = if ack { server.on_ack(now, &self.timers) } else { server.on_retransmission() };
-            let to = server.peer;
-            let response = server.response.clone();
             return Ok(match again {
                 Again::Resend => {
-                    self.events.extend(response.map(|r| Event::Send(to, r)));
+                    self.events.extend(server.response.clone().map(|r| Event::Send(server.peer, r)));
                     Received::Absorbed
                 }
                 Again::Acknowledged => {
@@ -227,16 +224,14 @@ impl Layer {
         if self.len() >= self.limits.transactions_max {
             return Err(Full);
         }
-        self.last += 1;
-        let id = ServerId(self.last);
-        self.servers.insert(id, Server::new(key, method == b"INVITE", peer));
+        let id = ServerId(self.servers.insert(Server::new(key, method == b"INVITE", peer)));
         self.by_key.insert(key, id);
         Ok(Received::New(id))
     }
 
     /// Sends a response. Answers false if the transaction is gone, or has answered finally.
     pub fn respond(&mut self, id: ServerId, status: u16, packet: Packet, now: Now) -> bool {
-        let Some(server) = self.servers.get_mut(&id) else { return false };
+        let Some(server) = self.servers.get_mut(id.0) else { return false };
         if !server.on_send(status, &packet, now, &self.timers) {
             return false;
         }
@@ -269,7 +264,7 @@ impl Layer {
                 Some(c) => (c.next(), &mut c.watched),
                 None => return,
             },
-            Due::Server(id) => match self.servers.get_mut(&id) {
+            Due::Server(id) => match self.servers.get_mut(id.0) {
                 Some(s) => (s.next(), &mut s.watched),
                 None => return,
             },
@@ -301,7 +296,7 @@ impl Layer {
     }
 
     fn server_due(&mut self, id: ServerId, at: Now, now: Now) {
-        let Some(server) = self.servers.get_mut(&id) else { return };
+        let Some(server) = self.servers.get_mut(id.0) else { return };
         if server.watched == Some(at) {
             server.watched = None;
         }
@@ -319,7 +314,7 @@ impl Layer {
     }
 
     fn end_server(&mut self, id: ServerId) {
-        if let Some(server) = self.servers.remove(&id) {
+        if let Some(server) = self.servers.remove(id.0) {
             self.by_key.remove(&server.key);
             self.events.push(Event::ServerEnded(id));
         }

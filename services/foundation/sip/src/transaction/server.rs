@@ -95,7 +95,7 @@ impl Server {
         match self.state {
             ServerState::Completed => {
                 // 17.2.1: Timer I absorbs further ACKs.
-                (self.state, self.resend) = (ServerState::Confirmed, None);
+                (self.state, self.resend, self.response) = (ServerState::Confirmed, None, None);
                 let wait = if self.peer.transport.is_reliable() { Duration::ZERO } else { timers.t4 };
                 self.ends = Some(now + wait);
                 Again::Acknowledged

@@ -66,7 +66,7 @@ impl Proxy {
             round: 0,
             resolving: None,
         };
-        self.calls.insert(id, call);
+        self.calls.insert(id, Box::new(call));
         self.by_server.insert(server, id);
         let own_text = match way {
             Way::Forged => Some((403, "403 Forbidden")),
