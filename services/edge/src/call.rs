@@ -1,5 +1,8 @@
 //! A call that the edge keeps hold of: what it was asked, what was decided, what is tried.
 
+use std::fmt;
+use std::sync::Arc;
+
 use tandem_domain::id::{TenantId, TrunkName};
 use tandem_domain::routing::decision::{Route, Treatment};
 
@@ -9,6 +12,19 @@ use crate::facts::Alike;
 /// How often one call may be forwarded, its forwarding before it came counted: what the longest honest chain of
 /// colleagues needs, and few enough to end what turns in a circle.
 pub(crate) const FORWARDS_MAX: u8 = 5;
+
+/// Names a decision: the edge, and which of its decisions. It becomes text where somebody reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct DecisionId {
+    pub(crate) edge: Arc<str>,
+    pub(crate) number: u64,
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.edge, self.number)
+    }
+}
 
 /// A call on its way.
 #[derive(Debug)]
@@ -22,8 +38,8 @@ pub(crate) struct Call {
     pub(crate) call_id: Box<str>,
     pub(crate) is_invite: bool,
     pub(crate) is_emergency: bool,
-    /// The id of the last decision.
-    pub(crate) decision: String,
+    /// The last decision.
+    pub(crate) decision: DecisionId,
     /// Whom it is for now, where that is not the Request-URI: a treatment's or redirection's target.
     pub(crate) destination: Option<String>,
     /// How often it was forwarded.
@@ -46,13 +62,14 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// A call about which nothing is decided yet.
+    /// A call about which this was decided; what, is not taken up yet.
     pub(crate) fn new(
         scope: u64,
         tenant: &TenantId,
         ingress: &TrunkName,
         listener: u16,
         call_id: &str,
+        decision: DecisionId,
     ) -> Self {
         Self {
             scope,
@@ -62,7 +79,7 @@ impl Call {
             call_id: call_id.into(),
             is_invite: false,
             is_emergency: false,
-            decision: String::new(),
+            decision,
             destination: None,
             forwards: 0,
             diverted: None,

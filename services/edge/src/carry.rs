@@ -16,6 +16,7 @@ use tandem_sip::proxy;
 use tandem_sip::transaction::{Peer, Transport};
 
 use crate::attempt::{DECISION, Said, answers_by_itself};
+use crate::call::DecisionId;
 use crate::facts::Place;
 use crate::listeners::Listeners;
 use crate::trace::Because;
@@ -43,8 +44,8 @@ pub(crate) struct Carry<'a> {
     pub(crate) listeners: &'a Listeners,
     pub(crate) message: &'a Message<'a>,
     pub(crate) said: &'a Said<'a>,
-    /// The decision's id.
-    pub(crate) decision: &'a str,
+    /// Which decision it is.
+    pub(crate) decision: &'a DecisionId,
     pub(crate) diverted: Option<&'a Diverted>,
     pub(crate) scope: u64,
     pub(crate) tenant: &'a tandem_domain::id::TenantId,

@@ -8,6 +8,7 @@
 //!                                  └─ Send ─> socket or connection
 //! ```
 
+mod alarm;
 mod decide;
 mod follow;
 mod incoming;
@@ -40,11 +41,12 @@ use crate::stats::Counters;
 use crate::tenancy::Dialogs;
 use crate::trace::SharedObserver;
 use crate::transport::{Arrived, Connections};
+use alarm::Alarm;
 
 /// A datagram at its largest.
 const DATAGRAM_BYTES: usize = 65_535;
-/// Datagrams, or other arrivals, taken in one go before time and the feed are looked at.
-const BATCH: usize = 64;
+/// Datagrams, or other arrivals, taken in one go before what they cause is sent, and time and the feed are looked at.
+const BATCH: usize = 32;
 /// Packets that wait for a name.
 const WAITING_MAX: usize = 1_024;
 /// An edge that drains ends when nothing came for so long and no call is being set up: the ACK of a call that was
@@ -81,6 +83,8 @@ impl Facts {
 
 /// The engine.
 pub(crate) struct Engine {
+    /// Begins every decision's id.
+    pub(crate) id: Arc<str>,
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) chance: Chance,
@@ -125,6 +129,8 @@ pub(crate) struct State {
     /// For messages that are read again.
     table: Box<Table>,
     outputs: Vec<Output>,
+    /// Datagrams that leave before the engine waits again. Sent together they wake whoever waits for them once.
+    leaving: Vec<(Peer, Packet)>,
     next_socket: usize,
 }
 
@@ -157,6 +163,7 @@ impl State {
             ending: None,
             table: Box::default(),
             outputs: Vec::new(),
+            leaving: Vec::new(),
             next_socket: 0,
         }
     }
@@ -173,13 +180,15 @@ impl Engine {
         self.state.facts = self.feed.borrow_and_update().clone();
         // Whoever keeps the view may end before us; the last one then stays.
         let mut fed = true;
+        let mut alarm = Alarm::new(self.clock.clone());
         loop {
             let now = self.clock.monotonic();
             self.on_time(now);
+            self.send_leaving(now);
             if self.is_done(now) {
                 return Ok(());
             }
-            let deadline = self.next_deadline();
+            alarm.set(self.next_deadline());
             tokio::select! {
                 () = &mut stopped => return Ok(()),
                 () = &mut draining, if !self.state.draining => {
@@ -202,7 +211,7 @@ impl Engine {
                     self.state.next_socket = at + 1;
                     self.read(at, &mut buffer, &mut table);
                 }
-                () = self.clock.sleep_until(deadline.unwrap_or(now)), if deadline.is_some() => {}
+                () = alarm.rings() => {}
             }
         }
     }

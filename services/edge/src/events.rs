@@ -16,7 +16,8 @@ pub(crate) const EVENTS_MAX: usize = 4_096;
 /// The engine's end.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
-    sender: mpsc::Sender<CallEvent>,
+    /// None: nobody wants them.
+    sender: Option<mpsc::Sender<CallEvent>>,
     counters: Arc<Counters>,
 }
 
@@ -32,13 +33,23 @@ pub(crate) struct Outbox {
 pub(crate) fn events(counters: Arc<Counters>) -> (Events, Outbox) {
     let (sender, receiver) = mpsc::channel(EVENTS_MAX);
     let outbox = Outbox { receiver, waiting: VecDeque::new(), dropped: 0, counters: Arc::clone(&counters) };
-    (Events { sender, counters }, outbox)
+    (Events { sender: Some(sender), counters }, outbox)
+}
+
+/// Where there is no upstream to tell.
+pub(crate) fn nobodys(counters: Arc<Counters>) -> Events {
+    Events { sender: None, counters }
 }
 
 impl Events {
+    /// Whether anybody wants them: if not, none need be composed.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.sender.is_some()
+    }
+
     /// Says what became of a call. Never waits.
     pub(crate) fn tell(&self, event: CallEvent) {
-        if self.sender.try_send(event).is_err() {
+        if self.sender.as_ref().is_some_and(|sender| sender.try_send(event).is_err()) {
             self.counters.events_dropped.up();
         }
     }

@@ -180,6 +180,11 @@ impl Live {
         Some(u32::try_from(now.saturating_sub(last?).as_secs()).unwrap_or(u32::MAX))
     }
 
+    /// Whether any attempt counts: where every call is redirected none does.
+    pub(crate) fn any_alike(&self) -> bool {
+        !self.alike.is_empty()
+    }
+
     /// How many unanswered attempts alike there are.
     pub(crate) fn alike(&self, key: &Alike) -> u16 {
         self.alike.get(key).copied().unwrap_or(0)

@@ -21,7 +21,7 @@ use tandem_proto::routing::v1::edge_feed_client::EdgeFeedClient;
 use tandem_proto::routing::v1::follow_request::{Acknowledgement, Hello, Message as Up};
 use tandem_proto::routing::v1::follow_response::Message as Down;
 use tandem_runtime::clock::{Chance, Clock};
-use tandem_runtime::drain::{Drain, Tasks};
+use tandem_runtime::drain::{Drain, Life, Tasks};
 use tandem_runtime::serve::MESSAGE_BYTES_MAX;
 use tandem_wire::feed::{Read, read};
 use tandem_wire::limits::REJECTION_BYTES_MAX;
@@ -58,7 +58,7 @@ pub(crate) struct Given {
     pub(crate) facts: watch::Sender<Facts>,
     pub(crate) outbox: Outbox,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) tasks: Tasks,
+    pub(crate) life: Life,
 }
 
 /// The feed's task.
@@ -115,7 +115,7 @@ impl Feed {
                 feed.publish(true, Some(Away { since: feed.given.clock.monotonic(), before }));
             }
             let disk = Disk::new(path, &kept)?;
-            feed.keep = Some(keeper(disk, &feed.given.tasks));
+            feed.keep = Some(keeper(disk, &feed.given.life.tasks));
         }
         Ok(feed)
     }

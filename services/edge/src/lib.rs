@@ -182,12 +182,15 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
 
     let counters = Arc::new(Counters::new());
     let (engine_in, arrived) = mpsc::channel(ARRIVED_MAX);
-    let (events, outbox) = events::events(Arc::clone(&counters));
     let (facts, follows) = watch::channel(Facts::default());
-    match upstream {
-        Upstream::View(view) => keep(&life, view, facts, outbox),
+    let events = match upstream {
+        Upstream::View(view) => {
+            keep(&life, view, facts);
+            events::nobodys(Arc::clone(&counters))
+        }
         Upstream::Feed { channel, metadata } => {
-            let given = feed::Given {
+            let (events, outbox) = events::events(Arc::clone(&counters));
+            follow(feed::Given {
                 channel,
                 metadata,
                 config: config.clone(),
@@ -197,15 +200,11 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
                 facts,
                 outbox,
                 counters: Arc::clone(&counters),
-                tasks: life.tasks.clone(),
-            };
-            let feed = feed::Feed::new(given).map_err(|source| ConfigError::LastGood {
-                path: config.last_good.clone().unwrap_or_default(),
-                source,
+                life: life.clone(),
             })?;
-            life.tasks.spawn("edge feed", feed.run(life.drain.clone()));
+            events
         }
-    }
+    };
     for (listener, socket) in sockets.tcp {
         let accept = accept(life.clone(), clock.clone(), listener, socket, engine_in.clone());
         life.tasks.spawn("sip accept", accept);
@@ -223,6 +222,7 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
         names::Names::new(lookup, within, listeners.reach(), clock.clone(), life.tasks.clone(), engine_in);
     let engine = Engine {
         state: State::new(&config),
+        id: config.id.as_str().into(),
         proxy,
         config,
         clock,
@@ -242,6 +242,15 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
     Ok(edge)
 }
 
+/// Follows the feed of a routing service.
+fn follow(given: feed::Given) -> Result<(), ConfigError> {
+    let life = given.life.clone();
+    let path = given.config.last_good.clone().unwrap_or_default();
+    let feed = feed::Feed::new(given).map_err(|source| ConfigError::LastGood { path, source })?;
+    life.tasks.spawn("edge feed", feed.run(life.drain.clone()));
+    Ok(())
+}
+
 /// The proxy core, with its key from the configuration or from chance.
 fn proxy(config: &Config, listeners: &listeners::Listeners, chance: &Chance) -> Result<Proxy, ConfigError> {
     let mut key = [0; 16];
@@ -252,13 +261,8 @@ fn proxy(config: &Config, listeners: &listeners::Listeners, chance: &Chance) -> 
     Ok(Proxy::new(proxy))
 }
 
-/// Takes over a view that somebody else keeps; nobody wants events.
-fn keep(
-    life: &Life,
-    mut view: watch::Receiver<View>,
-    facts: watch::Sender<Facts>,
-    mut outbox: events::Outbox,
-) {
+/// Takes over a view that somebody else keeps.
+fn keep(life: &Life, mut view: watch::Receiver<View>, facts: watch::Sender<Facts>) {
     let first = view.borrow_and_update().clone();
     facts.send_replace(Facts { view: first, ready: true, ..Facts::default() });
     let drain = life.drain.clone();
@@ -272,12 +276,7 @@ fn keep(
                     let view = view.borrow_and_update().clone();
                     facts.send_replace(Facts { view, ready: true, ..Facts::default() });
                 }
-                more = outbox.fill() => {
-                    while outbox.take().is_some() {}
-                    if !more {
-                        break;
-                    }
-                }
+                () = facts.closed() => break,
                 () = drain.stopped() => break,
             }
         }

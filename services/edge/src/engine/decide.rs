@@ -17,7 +17,7 @@ use tandem_sip::transaction::Peer;
 use super::Engine;
 use super::incoming::Owner;
 use crate::attempt::{Said, refer_to};
-use crate::call::Call;
+use crate::call::{Call, DecisionId};
 use crate::carry::{Carry, contacts};
 use crate::facts::Alike;
 use crate::names::Found;
@@ -38,7 +38,7 @@ pub(super) struct Question<'a> {
 /// A decision with its id, and by what it counts among attempts alike.
 pub(super) struct Decided {
     pub(super) decision: Decision,
-    pub(super) id: String,
+    pub(super) id: DecisionId,
     pub(super) alike: Option<Alike>,
 }
 
@@ -101,9 +101,10 @@ impl Engine {
         if is_invite {
             self.state.dialogs.remember(keys.call_id, owner.scope, owner.tenant.id());
         }
-        let mut call = Call::new(owner.scope, owner.tenant.id(), ingress, peer.listener, keys.call_id);
+        let (tenant, listener) = (owner.tenant.id(), peer.listener);
+        let mut call = Call::new(owner.scope, tenant, ingress, listener, keys.call_id, decided.id);
         (call.is_invite, call.is_emergency) = (is_invite, decided.decision.emergency);
-        (call.decision, call.forwards, call.route) = (decided.id, said.hints.forwards, Some(route));
+        (call.forwards, call.route) = (said.hints.forwards, Some(route));
         self.state.calls.insert(id, call);
         self.counters.proxied.up();
         self.count_alike(id, decided.alike.filter(|_| is_invite));
@@ -128,7 +129,7 @@ impl Engine {
             (decision, steps) = self.ask(q.tenant, &attempt, &facts);
         }
         self.state.sequence += 1;
-        let id = format!("{}-{}", self.config.id, self.state.sequence);
+        let id = DecisionId { edge: Arc::clone(&self.id), number: self.state.sequence };
         self.counters.decisions.up();
         if self.state.facts.away.is_some() {
             self.counters.last_good_decisions.up();
@@ -154,11 +155,12 @@ impl Engine {
         }
     }
 
-    /// By what a routed call counts among attempts alike. Emergency calls are exempt.
+    /// By what a routed call counts among attempts alike. Emergency calls are exempt; a redirect, which is not counted,
+    /// is compared only where there is any to compare it with.
     fn alike(&self, q: &Question<'_>, decision: &Decision) -> Option<Alike> {
         let Outcome::Route(route) = &decision.outcome else { return None };
         let config = q.tenant.config()?;
-        if decision.emergency {
+        if decision.emergency || route.carriage == Carriage::Redirect && !self.state.live.any_alike() {
             return None;
         }
         let (ingress, egress) = (config.trunk_named(q.ingress.as_str())?, &route.targets.first()?.trunk);
@@ -177,7 +179,14 @@ impl Engine {
         }
     }
 
-    fn observe(&self, q: &Question<'_>, decision: &Decision, id: &str, steps: Option<Steps>, now: Now) {
+    fn observe(
+        &self,
+        q: &Question<'_>,
+        decision: &Decision,
+        id: &DecisionId,
+        steps: Option<Steps>,
+        now: Now,
+    ) {
         let Some(observer) = &self.observer else { return };
         let (did, target, survivable) = match &decision.outcome {
             Outcome::Reject(r) => (Did::Reject(r.reason.name(), r.reason.status()), None, false),

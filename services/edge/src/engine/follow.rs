@@ -13,7 +13,7 @@ use tandem_sip::time::Now;
 use super::Engine;
 use super::decide::Question;
 use crate::attempt::Said;
-use crate::call::{Call, FORWARDS_MAX};
+use crate::call::{Call, DecisionId, FORWARDS_MAX};
 use crate::carry::{Diverted, uri_of};
 use crate::trace::Because;
 
@@ -296,12 +296,15 @@ impl Engine {
 
     /// Says what became of a call that we hold.
     fn tell_of(&self, id: CallId, kind: Kind, status: u16, tag: Option<u32>) {
+        if !self.events.are_wanted() {
+            return;
+        }
         let Some(call) = self.state.calls.get(&id).filter(|c| c.is_invite) else { return };
         let trunk = tag.and_then(|tag| call.trunk(tag)).map(ToString::to_string);
         self.events.tell(CallEvent {
             tenant: call.tenant.name.to_string(),
             call_id: call.call_id.to_string(),
-            decision: call.decision.clone(),
+            decision: call.decision.to_string(),
             at_us: self.clock.unix_micros(),
             kind: kind.into(),
             sip_status: u32::from(status),
@@ -314,15 +317,18 @@ impl Engine {
         &self,
         tenant: &TenantView,
         call_id: &str,
-        decision: &str,
+        decision: &DecisionId,
         kind: Kind,
         status: u16,
         trunk: &str,
     ) {
+        if !self.events.are_wanted() {
+            return;
+        }
         self.events.tell(CallEvent {
             tenant: tenant.id().name.to_string(),
             call_id: call_id.to_owned(),
-            decision: decision.to_owned(),
+            decision: decision.to_string(),
             at_us: self.clock.unix_micros(),
             kind: kind.into(),
             sip_status: u32::from(status),

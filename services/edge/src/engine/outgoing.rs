@@ -19,10 +19,10 @@ use crate::names::Found;
 const REACHED_MAX: usize = 4_096;
 
 impl Engine {
-    /// Sends a packet. What cannot be sent is told to the proxy core.
+    /// Sends a packet, a datagram before the engine waits again. What cannot be sent is told to the proxy core.
     pub(super) fn send(&mut self, peer: Peer, packet: Packet, now: Now) {
         let sent = match peer.transport {
-            Transport::Udp => self.send_datagram(peer, &packet),
+            Transport::Udp => return self.state.leaving.push((peer, packet)),
             Transport::Tcp => match self.listeners.get(peer.listener).map(|l| l.local) {
                 Some(local) => self.connections.send(peer, local, packet).is_ok(),
                 None => false,
@@ -30,10 +30,29 @@ impl Engine {
             // No listener speaks it, so that no target has it.
             Transport::Tls => false,
         };
+        self.sent(sent, peer, now);
+    }
+
+    fn sent(&mut self, sent: bool, peer: Peer, now: Now) {
         if sent {
             self.counters.sent.up();
         } else {
             self.unreachable(peer, now);
+        }
+    }
+
+    /// Sends the datagrams that are to leave, and those that their failing causes.
+    pub(super) fn send_leaving(&mut self, now: Now) {
+        while !self.state.leaving.is_empty() {
+            let mut leaving = std::mem::take(&mut self.state.leaving);
+            for (peer, packet) in leaving.drain(..) {
+                let sent = self.send_datagram(peer, &packet);
+                self.sent(sent, peer, now);
+            }
+            self.after(now);
+            // The memory is used again.
+            leaving.append(&mut self.state.leaving);
+            self.state.leaving = leaving;
         }
     }
 
