@@ -43,7 +43,7 @@ impl Server {
         let at = UdpSocket::bind((KAMAILIO, 0))?.local_addr()?;
         let config = concat!(env!("CARGO_MANIFEST_DIR"), "/kamailio.cfg");
         let mut command = Command::new("taskset");
-        command.args(["-c", "0", "kamailio", "-f", config, "-DD", "-E", "-m", "1024", "-M", "32"]);
+        command.args(["-c", "0", "kamailio", "-f", config, "-DD", "-E", "-m", "8192", "-M", "32"]);
         command.args(["-x", "fm", "-X", "fm", "-Y", "/tmp", "-A", mode]);
         command.args(["-A", &format!("NEXT=\"sip:{phone}\""), "-l", &format!("udp:{at}")]);
         let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
