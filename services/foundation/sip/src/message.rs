@@ -11,6 +11,7 @@
 //!
 //! Limits: 65,535 bytes a message, 8 KiB a line, 96 header lines.
 
+mod classes;
 mod cursor;
 mod field;
 mod header;

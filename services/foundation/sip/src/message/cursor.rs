@@ -2,8 +2,8 @@
 
 use memchr::memchr2;
 
+use super::classes::{TOKEN, VALUE, is_blank, span};
 use super::field::FieldError;
-use super::table::{is_blank, token, value};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
@@ -88,7 +88,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn token_bytes(&mut self) -> Option<&'a [u8]> {
-        let taken = self.take(token(self.rest));
+        let taken = self.take(span(self.rest, TOKEN));
         if taken.is_empty() { None } else { Some(taken) }
     }
 
@@ -130,7 +130,7 @@ impl<'a> Cursor<'a> {
         }
         let value = match self.peek() {
             Some(b'"') => self.quoted().ok_or(FieldError::Param)?,
-            _ => self.take(value(self.rest)),
+            _ => self.take(span(self.rest, VALUE)),
         };
         if value.is_empty() { Err(FieldError::Param) } else { Ok(Some((name, Some(value)))) }
     }

@@ -13,8 +13,9 @@ use std::ops::Range;
 
 use memchr::memchr3;
 
+use super::classes::is_blank;
 use super::cursor::{Cursor, Param};
-use super::table::{digits, is_blank};
+use super::table::digits;
 use super::uri::UriError;
 
 pub use addr::{Addr, addresses};

@@ -9,7 +9,7 @@ mod tests;
 
 use memchr::memmem;
 
-use super::table::is_token;
+use super::classes::{TOKEN, is};
 use super::{MESSAGE_BYTES_MAX, Message, ParseError, Table};
 
 /// What a stream held next.
@@ -107,7 +107,7 @@ impl StreamFramer {
                 // RFC 3261 7.5: "MUST ignore any CRLF appearing before the start-line".
                 [b'\r', b'\n', ..] => self.start += 2,
                 // TLS or worse on a plain port need not wait for an end that will not come.
-                [first, ..] if !is_token(*first) => return Err(ParseError::StartLine),
+                [first, ..] if !is(*first, TOKEN) => return Err(ParseError::StartLine),
                 _ => break,
             }
         }

@@ -4,7 +4,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub(super) use parse::{digits, host, is_blank, is_token, token, value};
+pub(super) use parse::digits;
 
 use super::{HEADERS_MAX, Header, LINE_BYTES_MAX, MESSAGE_BYTES_MAX};
 

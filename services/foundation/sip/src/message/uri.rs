@@ -11,7 +11,8 @@ mod tests;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::table::{digits, host};
+use super::classes::{HEADER, HOST, PARAM, PASSWORD, USER, span};
+use super::table::digits;
 
 /// Which rules a URI is read by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -74,18 +75,13 @@ impl<'a> Uri<'a> {
     /// The first part that is malformed.
     pub fn parse(text: &'a [u8]) -> Result<Self, UriError> {
         let text = str::from_utf8(text).map_err(|_| UriError::User)?;
-        let (scheme, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
-        let mut letters = scheme.bytes();
-        let named = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
-            && letters.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
-        if !named {
-            return Err(UriError::Scheme);
-        }
+        let (scheme, rest) = split(text, b':').ok_or(UriError::Scheme)?;
         let scheme = match scheme.len() {
             3 if scheme.eq_ignore_ascii_case("sip") => Scheme::Sip,
             4 if scheme.eq_ignore_ascii_case("sips") => Scheme::Sips,
             3 if scheme.eq_ignore_ascii_case("tel") => Scheme::Tel,
-            _ => Scheme::Other,
+            _ if is_scheme(scheme) => Scheme::Other,
+            _ => return Err(UriError::Scheme),
         };
         let blank =
             Uri { text, scheme, user: None, password: None, host: "", port: None, params: "", headers: "" };
@@ -101,9 +97,9 @@ impl<'a> Uri<'a> {
 
     fn sip(mut self, rest: &'a str) -> Result<Self, UriError> {
         // '@' stands nowhere else unescaped; ';' and '?' may stand in a user, so it is looked for first.
-        let rest = match rest.split_once('@') {
+        let rest = match split(rest, b'@') {
             Some((user_info, rest)) => {
-                let (user, password) = match user_info.split_once(':') {
+                let (user, password) = match split(user_info, b':') {
                     Some((user, password)) => (user, Some(password)),
                     None => (user_info, None),
                 };
@@ -116,15 +112,15 @@ impl<'a> Uri<'a> {
             }
             None => rest,
         };
-        let host_end = rest.bytes().position(|byte| matches!(byte, b';' | b'?')).unwrap_or(rest.len());
+        let host_end = memchr::memchr2(b';', b'?', rest.as_bytes()).unwrap_or(rest.len());
         let (host, rest) = rest.split_at(host_end);
         (self.host, self.port) = host_port(host)?;
-        let (params, headers) = match rest.split_once('?') {
+        let (params, headers) = match split(rest, b'?') {
             Some((params, headers)) => (params, Some(headers)),
             None => (rest, None),
         };
         self.params = params.strip_prefix(';').unwrap_or_default();
-        if !params.is_empty() && (self.params.is_empty() || !unique(self.params())) {
+        if !params.is_empty() && (self.params.is_empty() || !unique(self.params)) {
             return Err(UriError::Params);
         }
         self.headers = headers.unwrap_or_default();
@@ -140,7 +136,7 @@ impl<'a> Uri<'a> {
     }
 
     fn tel(mut self, rest: &'a str) -> Result<Self, UriError> {
-        let (number, params) = match rest.split_once(';') {
+        let (number, params) = match split(rest, b';') {
             Some((number, params)) => (number, Some(params)),
             None => (rest, None),
         };
@@ -152,7 +148,7 @@ impl<'a> Uri<'a> {
         }
         self.user = Some(number);
         self.params = params.unwrap_or_default();
-        if params.is_some() && (self.params.is_empty() || !unique(self.params())) {
+        if params.is_some() && (self.params.is_empty() || !unique(self.params)) {
             return Err(UriError::Params);
         }
         Ok(self)
@@ -166,7 +162,7 @@ impl<'a> Uri<'a> {
 
     /// Name and value of each parameter, escapes kept.
     pub fn params(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone + use<'a> {
-        pairs(self.params, ';')
+        Pairs::new(self.params, b';')
     }
 
     /// A parameter by name: `Some(None)` is one without value, as `lr`.
@@ -177,7 +173,7 @@ impl<'a> Uri<'a> {
 
     /// Name and value of each header after '?', escapes kept: they never become header fields of a message.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone + use<'a> {
-        pairs(self.headers, '&')
+        Pairs::new(self.headers, b'&')
     }
 
     /// Whether anything follows a '?'.
@@ -201,8 +197,11 @@ impl<'a> Uri<'a> {
 
 /// `host [":" port]`.
 fn host_port(text: &str) -> Result<(&str, Option<u16>), UriError> {
-    let host_end =
-        if text.starts_with('[') { text.find(']').ok_or(UriError::Host)? + 1 } else { host(text.as_bytes()) };
+    let host_end = if text.starts_with('[') {
+        text.find(']').ok_or(UriError::Host)? + 1
+    } else {
+        span(text.as_bytes(), HOST)
+    };
     let (host, port) = text.split_at(host_end);
     if host.is_empty() || host.starts_with('[') && host_address(host).is_none() {
         return Err(UriError::Host);
@@ -227,24 +226,58 @@ pub fn host_address(host: &str) -> Option<IpAddr> {
     }
 }
 
-fn pairs(text: &str, separator: char) -> impl Iterator<Item = (&str, Option<&str>)> + Clone {
-    // An empty text has no pair, but `split` would give one.
-    let filled = if text.is_empty() { None } else { Some(text.split(separator)) };
-    filled.into_iter().flatten().map(|pair| match pair.split_once('=') {
-        Some((name, value)) => (name, Some(value)),
-        None => (pair, None),
-    })
+/// What lies before the first `at` and what lies behind it. `at` is ASCII.
+#[inline]
+fn split(text: &str, at: u8) -> Option<(&str, &str)> {
+    let place = memchr::memchr(at, text.as_bytes())?;
+    Some((text.get(..place)?, text.get(place + 1..)?))
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+}
+
+/// Names and values: `name=value;name`, with another separator for headers.
+#[derive(Clone, Debug)]
+struct Pairs<'a> {
+    rest: Option<&'a str>,
+    separator: u8,
+}
+
+impl<'a> Pairs<'a> {
+    fn new(text: &'a str, separator: u8) -> Self {
+        // An empty text has no pair.
+        Self { rest: Some(text).filter(|text| !text.is_empty()), separator }
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a str, Option<&'a str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest?;
+        let (pair, after) = match split(rest, self.separator) {
+            Some((pair, after)) => (pair, Some(after)),
+            None => (rest, None),
+        };
+        self.rest = after;
+        Some(match split(pair, b'=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (pair, None),
+        })
+    }
 }
 
 /// The most parameters of a URI, and the most headers: comparing looks for each of one among those of the other.
 const PAIRS_MAX: usize = 64;
 
 /// Whether each parameter is well formed and comes once (RFC 3261 19.1.1: it "MUST NOT appear more than once").
-fn unique<'a>(params: impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone) -> bool {
+fn unique(params: &str) -> bool {
+    let all = Pairs::new(params, b';');
     let clashes =
-        |nth, name: &str| params.clone().take(nth).any(|(before, _)| before.eq_ignore_ascii_case(name));
-    params
-        .clone()
+        |nth, name: &str| all.clone().take(nth).any(|(before, _)| before.eq_ignore_ascii_case(name));
+    all.clone()
         .enumerate()
         .all(|(nth, (name, value))| nth < PAIRS_MAX && well_formed(name, value) && !clashes(nth, name))
 }
@@ -254,49 +287,17 @@ fn well_formed(name: &str, value: Option<&str>) -> bool {
     filled(name) && value.is_none_or(filled)
 }
 
-const USER: u8 = 1;
-const PASSWORD: u8 = 2;
-const PARAM: u8 = 4;
-const HEADER: u8 = 8;
-
-/// Which parts a character may stand in unescaped (RFC 3261 25.1).
-const PARTS: [u8; 128] = {
-    let mut table = [0; 128];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] = match byte as u8 {
-            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => USER | PASSWORD | PARAM | HEADER,
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => USER | PASSWORD | PARAM | HEADER,
-            b'&' => USER | PASSWORD | PARAM,
-            b'=' | b',' => USER | PASSWORD,
-            b'+' | b'$' => USER | PASSWORD | PARAM | HEADER,
-            b';' => USER,
-            b'?' => USER | HEADER,
-            b'/' => USER | PARAM | HEADER,
-            b'[' | b']' | b':' => PARAM | HEADER,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    table
-};
-
 /// Whether each character may stand in `part`, and each '%' has two hexadecimal digits.
 fn holds(text: &str, part: u8) -> bool {
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let fits = match byte {
-            b'%' => {
-                let mut hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
-                hex() && hex()
-            }
-            _ => byte < 128 && PARTS[usize::from(byte)] & part != 0,
-        };
-        if !fits {
-            return false;
+    let mut rest = text.as_bytes();
+    loop {
+        rest = &rest[span(rest, part)..];
+        match rest {
+            [] => return true,
+            [b'%', a, b, after @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest = after,
+            _ => return false,
         }
     }
-    true
 }
 
 /// Undoes `%HEXHEX`. `None` if that leaves a control character, so that no escape can end a line, or no UTF-8.

@@ -8,9 +8,9 @@ mod tests;
 
 use std::borrow::Cow;
 
+use super::classes::{TOKEN, is, span};
 use super::field::{Addr, list};
 use super::keys::{KeyError, Keys};
-use super::table::{is_token, token};
 use super::uri::{Scheme, Uri};
 use super::{Header, Message, ParseError, addresses};
 
@@ -126,7 +126,7 @@ fn check_options(
     }
     let mut unsupported = String::new();
     for option in message.all(header).flat_map(list) {
-        if option.is_empty() || token(option) < option.len() {
+        if option.is_empty() || span(option, TOKEN) < option.len() {
             return Err(KeyError::Malformed(header, super::FieldError::Word).into());
         }
         if known.iter().any(|tag| option.eq_ignore_ascii_case(tag.as_bytes())) {
@@ -135,7 +135,7 @@ fn check_options(
         if !unsupported.is_empty() {
             unsupported.push_str(", ");
         }
-        unsupported.extend(option.iter().filter(|byte| is_token(**byte)).map(|byte| char::from(*byte)));
+        unsupported.extend(option.iter().filter(|byte| is(**byte, TOKEN)).map(|byte| char::from(*byte)));
     }
     if unsupported.is_empty() {
         return Ok(());

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Cursor, FieldError, Params, digits, is_blank, list, number, unquote};
-use crate::message::table::is_token;
+use crate::message::classes::{TOKEN, is};
 use crate::message::uri::Uri;
 
 /// A `name-addr` or an `addr-spec`, with the parameters of the header, not of the URI.
@@ -58,7 +58,7 @@ impl<'a> Addr<'a> {
     /// `*(token LWS)` before a '<'; nothing if this is no display name. Bytes outside of ASCII are let through.
     fn unquoted_name(cursor: &mut Cursor<'a>) -> &'a [u8] {
         let mut ahead = *cursor;
-        let name = ahead.take_while(|byte| is_token(byte) || is_blank(byte) || byte >= 0x80);
+        let name = ahead.take_while(|byte| is(byte, TOKEN) || is_blank(byte) || byte >= 0x80);
         if ahead.peek() != Some(b'<') {
             return b"";
         }

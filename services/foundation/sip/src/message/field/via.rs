@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use super::{Cursor, FieldError, Param, Params};
-use crate::message::table::{digits, host as host_len};
+use crate::message::classes::{HOST, span};
+use crate::message::table::digits;
 use crate::message::uri::host_address;
 
 /// What a branch of RFC 3261 starts with (8.1.1.7).
@@ -156,7 +157,7 @@ fn sent_by<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a str, Option<u16>), FieldE
     let host = match cursor.peek() {
         // An IPv6 reference has its own colons inside brackets.
         Some(b'[') => cursor.take(memchr::memchr(b']', cursor.rest()).map_or(0, |end| end + 1)),
-        _ => cursor.take(host_len(cursor.rest())),
+        _ => cursor.take(span(cursor.rest(), HOST)),
     };
     let host = str::from_utf8(host).map_err(|_| FieldError::SentBy)?;
     if host.is_empty() || host.starts_with('[') && host_address(host).is_none() {

@@ -1,5 +1,6 @@
 //! The one pass that fills a [`Table`].
 
+use crate::message::classes::{TOKEN, is_blank, span};
 use crate::message::scan::{colon, line_break};
 
 use super::{
@@ -137,7 +138,7 @@ impl Table {
         }
         let header = Header::of_line(line, name.len());
         // What is known by its name is a token.
-        if header == Header::Other && (name.is_empty() || token(name) < name.len()) {
+        if header == Header::Other && (name.is_empty() || span(name, TOKEN) < name.len()) {
             self.note(ParseError::HeaderLine);
             return Ok(end);
         }
@@ -225,7 +226,7 @@ fn start_line(line: &[u8]) -> Result<StartLine, (StartLine, ParseError)> {
     if line.get(..4).is_some_and(|version| version.eq_ignore_ascii_case(b"SIP/")) {
         return status_line(line).map_err(|fault| (StartLine::Unread, fault));
     }
-    let method_end = token(line);
+    let method_end = span(line, TOKEN);
     if method_end == 0 || line.get(method_end) != Some(&b' ') {
         return Err((StartLine::Unread, ParseError::StartLine));
     }
@@ -288,73 +289,6 @@ pub(in crate::message) fn digits(text: &[u8]) -> Option<u32> {
         b'0'..=b'9' => sum.checked_mul(10)?.checked_add(u32::from(byte - b'0')),
         _ => None,
     })
-}
-
-/// Space, tab, and the CR and LF of a fold: the head's only ones inside a line.
-#[inline]
-pub(in crate::message) const fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-const TOKEN: u8 = 1;
-const VALUE: u8 = 2;
-const HOST: u8 = 4;
-
-/// What each byte may stand in.
-static CLASSES: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0x21;
-    while byte < 0x7f {
-        table[byte] = match byte as u8 {
-            // RFC 3261 25.1, `token`.
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'.' | b'_' => TOKEN | VALUE | HOST,
-            b'!' | b'%' | b'*' | b'+' | b'`' | b'\'' | b'~' => TOKEN | VALUE,
-            b'"' | b'<' | b'>' | b',' | b';' | b'?' | b'\\' => 0,
-            _ => VALUE,
-        };
-        byte += 1;
-    }
-    table
-};
-
-/// RFC 3261 25.1, `token`.
-#[inline]
-pub(in crate::message) fn is_token(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & TOKEN != 0
-}
-
-/// How many bytes of a class `text` starts with. Not inlined, so that its loop has the machine's registers to itself.
-#[inline(never)]
-fn span(text: &[u8], class: u8) -> usize {
-    let mut at = 0;
-    while let Some([a, b, c, d]) = text.get(at..at + 4) {
-        let of = |byte: &u8| CLASSES[usize::from(*byte)];
-        if of(a) & of(b) & of(c) & of(d) & class == 0 {
-            break;
-        }
-        at += 4;
-    }
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| CLASSES[usize::from(**byte)] & class != 0).count()
-}
-
-/// How many token characters `text` starts with (RFC 3261 25.1).
-#[inline]
-pub(in crate::message) fn token(text: &[u8]) -> usize {
-    span(text, TOKEN)
-}
-
-/// How much of `text` may be a parameter's value without quotes. Wider than `token / host`: addresses, base64 and '@'
-/// come unquoted from some elements, and cannot be mistaken.
-#[inline]
-pub(in crate::message) fn value(text: &[u8]) -> usize {
-    span(text, VALUE)
-}
-
-/// How much of `text` may be a host's name; wider than RFC 3261 25.1 by '_', which names in private networks hold.
-#[inline]
-pub(in crate::message) fn host(text: &[u8]) -> usize {
-    span(text, HOST)
 }
 
 /// Printable ASCII without what ends or quotes a URI.
