@@ -109,7 +109,15 @@ impl<'o> Lines<'o> {
         self.copy(b"\r\n");
     }
 
-    fn line(&mut self, name: &str, value: &dyn Display) {
+    /// A line of a header that we know; only its value comes from outside.
+    fn line(&mut self, header: Header, value: &dyn Display) {
+        self.copy(header.name().as_bytes());
+        self.copy(b": ");
+        self.text(value);
+        self.copy(b"\r\n");
+    }
+
+    fn line_named(&mut self, name: &str, value: &dyn Display) {
         self.text(&name);
         self.copy(b": ");
         self.text(value);
@@ -122,7 +130,7 @@ impl<'o> Lines<'o> {
 
     /// Ends the head and adds the body.
     fn finish(mut self, body: &[u8]) -> Result<(), WriteError> {
-        self.line(Header::ContentLength.name(), &body.len());
+        self.line(Header::ContentLength, &body.len());
         self.copy(b"\r\n");
         self.copy(body);
         if self.out.len() - self.start > MESSAGE_BYTES_MAX {

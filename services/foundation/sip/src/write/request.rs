@@ -24,14 +24,14 @@ impl<'o> Request<'o> {
     /// Adds a line.
     #[must_use]
     pub fn line(mut self, header: Header, value: impl Display) -> Self {
-        self.lines.line(header.name(), &value);
+        self.lines.line(header, &value);
         self
     }
 
     /// Adds a line with a name of its own.
     #[must_use]
     pub fn line_named(mut self, name: &str, value: impl Display) -> Self {
-        self.lines.line(name, &value);
+        self.lines.line_named(name, &value);
         self
     }
 
@@ -48,7 +48,7 @@ impl<'o> Request<'o> {
     /// # Errors
     /// As [`Request::finish`].
     pub fn finish_with(mut self, content_type: &str, body: &[u8]) -> Result<(), WriteError> {
-        self.lines.line(Header::ContentType.name(), &content_type);
+        self.lines.line(Header::ContentType, &content_type);
         self.lines.finish(body)
     }
 }
