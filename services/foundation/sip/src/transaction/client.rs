@@ -27,8 +27,8 @@ pub(super) struct Client {
     pub(super) invite: bool,
     pub(super) state: ClientState,
     pub(super) peer: Peer,
-    /// The request, sent again on UDP; then the ACK to a final response that is not 2xx.
-    pub(super) packet: Packet,
+    /// The request, as long as it may be sent again; then the ACK to a final response to INVITE that is not 2xx.
+    pub(super) packet: Option<Packet>,
     /// The pause before the next retransmission: timers A and E. None: no more.
     pub(super) resend: Option<(Now, std::time::Duration)>,
     /// When it gives up or is forgotten: timers B, F; then D, K, M.
@@ -57,7 +57,7 @@ impl Client {
             invite,
             state: ClientState::Calling,
             peer,
-            packet,
+            packet: Some(packet),
             resend,
             ends: Some(now + timers.long()),
             watched: None,
@@ -93,7 +93,7 @@ impl Client {
             }
             (true, _, 200..=299) => {
                 // RFC 6026 8.4: Timer M.
-                (self.state, self.resend) = (ClientState::Accepted, None);
+                (self.state, self.resend, self.packet) = (ClientState::Accepted, None, None);
                 self.ends = Some(now + timers.long());
                 Heard::Deliver
             }
@@ -107,8 +107,7 @@ impl Client {
                 Heard::DeliverAndAcknowledge
             }
             (false, ..) => {
-                self.state = ClientState::Completed;
-                self.resend = None;
+                (self.state, self.resend, self.packet) = (ClientState::Completed, None, None);
                 // Timer K.
                 let wait =
                     if self.peer.transport.is_reliable() { std::time::Duration::ZERO } else { timers.t4 };

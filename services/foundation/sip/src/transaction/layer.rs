@@ -178,10 +178,10 @@ impl Layer {
         let heard = client.on_response(status, now, &self.timers);
         let peer = client.peer;
         if heard == Heard::DeliverAndAcknowledge {
-            client.packet = ack();
+            client.packet = Some(ack());
         }
         if matches!(heard, Heard::DeliverAndAcknowledge | Heard::AcknowledgeAgain) {
-            self.events.push(Event::Send(peer, client.packet.clone()));
+            self.events.extend(client.packet.clone().map(|packet| Event::Send(peer, packet)));
         }
         if !matches!(heard, Heard::Absorb | Heard::AcknowledgeAgain) {
             self.watch(Due::Client(id));
@@ -290,7 +290,7 @@ impl Layer {
             return;
         }
         if client.resend_due(now, &self.timers) {
-            self.events.push(Event::Send(client.peer, client.packet.clone()));
+            self.events.extend(client.packet.clone().map(|packet| Event::Send(client.peer, packet)));
         }
         self.watch(Due::Client(id));
     }
