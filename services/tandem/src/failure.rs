@@ -7,7 +7,7 @@ use tandem_runtime::document::{Rejected, render_all};
 use tandem_runtime::exit::Exit;
 use tandem_runtime::term::Terminal;
 use tandem_runtime::{listen, serve, telemetry};
-use tandem_store::embedded::OpenError;
+use tandem_store::{OpenError, embedded, redis};
 use tonic::{Code, Status};
 
 use crate::cli::Global;
@@ -71,12 +71,7 @@ fn exit(error: &anyhow::Error) -> Exit {
         return Exit::DataError;
     }
     if let Some(open) = find::<OpenError>(error) {
-        return match open {
-            OpenError::InUse { .. } => Exit::Temporary,
-            OpenError::Damaged { .. } | OpenError::Format { .. } => Exit::DataError,
-            OpenError::Thread(_) => Exit::Internal,
-            _ => Exit::CannotCreate,
-        };
+        return of_store(open);
     }
     if let Some(status) = find::<Status>(error) {
         return of_status(status);
@@ -90,6 +85,20 @@ fn exit(error: &anyhow::Error) -> Exit {
         () if config => Exit::Config,
         () if find::<std::io::Error>(error).is_some() => Exit::Io,
         () => Exit::Internal,
+    }
+}
+
+fn of_store(error: &OpenError) -> Exit {
+    match error {
+        OpenError::Embedded(embedded::OpenError::InUse { .. }) => Exit::Temporary,
+        OpenError::Embedded(embedded::OpenError::Damaged { .. } | embedded::OpenError::Format { .. }) => {
+            Exit::DataError
+        }
+        OpenError::Embedded(embedded::OpenError::Thread(_)) => Exit::Internal,
+        OpenError::Embedded(_) => Exit::CannotCreate,
+        OpenError::Redis(redis::OpenError::Url(_)) => Exit::DataError,
+        OpenError::Redis(redis::OpenError::Unreachable(_)) => Exit::Unavailable,
+        OpenError::Redis(redis::OpenError::Unfit(_)) => Exit::Config,
     }
 }
 
@@ -119,6 +128,8 @@ mod tests {
         check(Input("no such tenant".into()).into(), "error: no such tenant", Exit::DataError);
         check(Status::not_found("no tenant").into(), "error: no tenant", Exit::DataError);
         check(Status::unavailable("away").into(), "error: away", Exit::Unavailable);
+        let unfit = redis::OpenError::Unfit("no".into());
+        check(OpenError::from(unfit).into(), "error: no", Exit::Config);
         let io = std::io::Error::other("broken");
         check(anyhow::Error::from(io).context("x.yaml"), "error: x.yaml: broken", Exit::Io);
         let nested: anyhow::Result<()> = Err(Status::permission_denied("no")).context("asking");

@@ -30,7 +30,7 @@ use tandem_edge::{Edge, Upstream};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
 use tandem_runtime::serve::{Health, pipe};
-use tandem_store::embedded::Place;
+use tandem_store::Home;
 use tonic::metadata::MetadataMap;
 
 use crate::failure::Input;
@@ -65,8 +65,8 @@ impl Services {
 pub(crate) struct Options {
     /// Which services.
     pub(crate) services: Services,
-    /// Where the store lies.
-    pub(crate) place: Place,
+    /// Where the store is.
+    pub(crate) home: Home,
     /// The directory of the tenants' YAML; saved files are taken over.
     pub(crate) tenants: PathBuf,
     /// Files of `kind: Directory`, or directories of such: imported once, before the process is ready.
@@ -86,7 +86,7 @@ impl Options {
     pub(crate) fn new(tenants: PathBuf) -> Self {
         Self {
             services: Services::ALL,
-            place: Place::Memory,
+            home: Home::MEMORY,
             tenants,
             directories: Vec::new(),
             cell: None,
@@ -123,7 +123,7 @@ pub(crate) async fn up(
     clock: Clock,
     chance: Chance,
 ) -> anyhow::Result<Running> {
-    let Options { services, place, tenants, directories, cell, grpc, edges, mut listeners } = options;
+    let Options { services, home, tenants, directories, cell, grpc, edges, mut listeners } = options;
     let api = grpc.map(|api| grpc::Api::bind(api, life)).transpose()?;
     let edges = edges.into_iter().map(EdgeOptions::bind).collect::<anyhow::Result<Vec<_>>>()?;
     listeners.extend(edges.iter().flat_map(edges::Bound::names));
@@ -133,7 +133,8 @@ pub(crate) async fn up(
     }
 
     let mut settings = Settings::memory("up");
-    settings.place = place;
+    let shared = home.is_shared();
+    settings.home = home;
     settings.listeners = listeners.clone();
     let member = Cell::open(life, clock.clone(), chance.clone(), settings).await?;
     let health = Health::new(life, grpc::names(services)).await;
@@ -144,7 +145,7 @@ pub(crate) async fn up(
     member.session().registered().await;
     let wanted = policy::Settings { directory: tenants, listeners, cell };
     let policy = Policy::start(life, &member, wanted);
-    let settled = tokio::time::timeout(SETTLED_WITHIN, in_force(&policy, &member)).await;
+    let settled = tokio::time::timeout(SETTLED_WITHIN, in_force(&policy, &member, shared)).await;
     settled
         .context("policy was not in force within a minute; is another process writing to this store?")??;
     let mut imported = Vec::new();
@@ -177,9 +178,11 @@ async fn seen(imported: &[Imported], cell: &Cell) {
         .await;
 }
 
-/// Waits until everything that was read is dealt with, and seen by those who answer.
-async fn in_force(policy: &Policy, cell: &Cell) -> anyhow::Result<Arc<Status>> {
-    let status = policy.until(|s| s.unreadable.is_some() || (s.writing && s.settled)).await;
+/// Waits until everything that was read is dealt with, and seen by those who answer. Where the store is shared it is
+/// enough that another process writes policy: this one stands by for it.
+async fn in_force(policy: &Policy, cell: &Cell, shared: bool) -> anyhow::Result<Arc<Status>> {
+    let dealt_with = |s: &Status| (s.writing && s.settled) || (shared && s.standing_by);
+    let status = policy.until(|s| s.unreadable.is_some() || dealt_with(s)).await;
     let status = status.context("the writer of policy ended")?;
     if let Some(why) = &status.unreadable {
         bail!("{why}");

@@ -11,11 +11,13 @@ use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::{self, Grace, Life};
 use tandem_runtime::exit::Exit;
 use tandem_runtime::serve::{ClientCertificates, TlsFiles};
+use tandem_store::Home;
 use tandem_store::embedded::Place;
 use tonic::metadata::MetadataMap;
 
 use crate::cli::client::Server;
 use crate::cli::{Global, answer};
+use crate::failure::Input;
 use crate::process::edges::Listen;
 use crate::process::{self, EdgeOptions, GrpcOptions, Options, Services};
 
@@ -30,15 +32,18 @@ pub(crate) struct Args {
 enum Service {
     /// Routing: decisions by API, and the feed to edges.
     ///
-    /// It opens the embedded store, which one process at a time can: to have stations beside it, use `tandem up`.
+    /// With --store it shares a store on Redis with any number of others. With --data it opens the embedded store,
+    /// which one process at a time can: to have stations beside it, use `tandem up`.
     #[command(after_long_help = "Example:\n  \
         tandem serve routing --tenants tenants --data /var/lib/tandem --callers callers.yaml --grpc 192.0.2.1:50051 \\\n    \
         --tls-cert server.pem --tls-key server.key")]
     Routing(Cell),
     /// Station: the directory's only writer.
     ///
-    /// It opens the embedded store, which one process at a time can: to have routing beside it, use `tandem up`.
-    #[command(after_long_help = "Example:\n  tandem serve station --tenants tenants --data /var/lib/tandem")]
+    /// With --store it shares a store on Redis with any number of others. With --data it opens the embedded store,
+    /// which one process at a time can: to have routing beside it, use `tandem up`.
+    #[command(after_long_help = "Example:\n  \
+        tandem serve station --tenants tenants --store redis-sentinel://a,b,c/main")]
     Station(Cell),
     /// An edge: SIP, decided by the feed of a routing service, near or far.
     ///
@@ -54,9 +59,11 @@ struct Cell {
     /// The directory of the tenants' YAML. A file that is saved is taken over within a second.
     #[arg(long, value_name = "DIR")]
     tenants: PathBuf,
-    /// Where the store is kept.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    /// Where the embedded store is kept.
+    #[arg(long, value_name = "DIR", required_unless_present = "store")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreUrl,
     /// The name of this cell; tenants of other cells are passed over.
     #[arg(long, value_name = "NAME")]
     cell: Option<String>,
@@ -115,9 +122,14 @@ impl Cell {
         chance: Chance,
         global: &Global,
     ) -> anyhow::Result<()> {
+        let home = match (self.store.home()?, self.data) {
+            (Some(home), _) => home,
+            (None, Some(data)) => Home::Embedded(Place::Directory(data.join("store"))),
+            (None, None) => Home::MEMORY,
+        };
         let options = Options {
             services,
-            place: Place::Directory(self.data.join("store")),
+            home,
             cell: self.cell,
             grpc: Some(self.api.options()),
             listeners: self.listener,
@@ -151,6 +163,30 @@ impl Edge {
             .collect();
         let json = json!({"ready": true, "edge": edge.id(), "listeners": sockets});
         answer(global, &json, || format!("edge {} ready; SIP at {}", edge.id(), sockets.join(", ")))
+    }
+}
+
+/// A store that processes share.
+#[derive(Clone, clap::Args)]
+pub(crate) struct StoreUrl {
+    /// The store on Redis: redis://HOST, redis-sentinel://HOST,.../NAME or redis-cluster://HOST,...; rediss for TLS.
+    /// `?password-file=FILE` keeps the password out of the process list, `?durability=single` permits one Redis alone.
+    #[arg(long, value_name = "URL", env = "TANDEM_STORE", hide_env_values = true, conflicts_with = "data")]
+    store: Option<String>,
+}
+
+/// A password may be in it.
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.store.is_some() { "(a store)" } else { "(none)" })
+    }
+}
+
+impl StoreUrl {
+    /// Where it says, if it says so.
+    pub(crate) fn home(&self) -> anyhow::Result<Option<Home>> {
+        let home = self.store.as_deref().map(Home::of_url).transpose();
+        home.map_err(|e| Input(format!("--store: {e}")).into())
     }
 }
 

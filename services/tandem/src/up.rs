@@ -11,12 +11,13 @@ use tandem_runtime::document::render_all;
 use tandem_runtime::drain::{self, Grace, Life};
 use tandem_runtime::exit::Exit;
 use tandem_runtime::term::Terminal;
+use tandem_store::Home;
 use tandem_store::embedded::Place;
 
 use crate::cli::{Global, answer, directory};
 use crate::examples;
 use crate::process::{self, EdgeOptions, GrpcOptions, Options, Running, edges::Listen};
-use crate::serve::Api;
+use crate::serve::{Api, StoreUrl};
 use crate::show;
 
 /// `tandem up`.
@@ -25,10 +26,13 @@ use crate::show;
     after_long_help = "Without --tenants it serves three example tenants: their YAML is written to a directory \
     that is printed, to be edited and saved. Without --data nothing is kept: the store is in memory. With --data DIR \
     the store is DIR/store, and the examples, if --tenants is not given, DIR/tenants and DIR/directories.\n\n\
+    With --store URL the store is on Redis, and any number of processes share it: one of them writes policy, the \
+    others stand by for it.\n\n\
     Without --callers, everyone on this machine may call the API, and nobody else (--dev).\n\n\
     Examples:\n  \
     tandem up\n  \
     tandem up --tenants tenants --directories directories --data /var/lib/tandem\n  \
+    tandem up --tenants tenants --store redis-sentinel://a,b,c/main\n  \
     tandem up --listen public=udp:192.0.2.1:5060 --listen public=tcp:192.0.2.1:5060"
 )]
 pub(crate) struct Args {
@@ -43,6 +47,8 @@ pub(crate) struct Args {
     /// Where the store is kept. Without it, it is in memory.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreUrl,
     /// The name of this cell; tenants of other cells are passed over.
     #[arg(long, value_name = "NAME")]
     cell: Option<String>,
@@ -67,7 +73,7 @@ pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         let build = |life: Life| async move {
             let (options, temporary) = options(args)?;
             *made = temporary;
-            let (tenants, kept) = (options.tenants.clone(), options.place.clone());
+            let (tenants, kept) = (options.tenants.clone(), options.home.clone());
             let running = process::up(options, &life, Clock::machine(), Chance::machine()).await?;
             answer(global, &summary(&running), || banner(&running, &tenants, &kept))?;
             complain(&running, global);
@@ -86,11 +92,12 @@ pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 
 /// What to start; and a directory to remove at the end, if one was made.
 fn options(args: Args) -> anyhow::Result<(Options, Option<PathBuf>)> {
-    let Args { tenants, mut directories, data, cell, listen, advertise, api } = args;
+    let Args { tenants, mut directories, data, store, cell, listen, advertise, api } = args;
     let mut temporary = None;
-    let place = match &data {
-        Some(data) => Place::Directory(data.join("store")),
-        None => Place::Memory,
+    let home = match (store.home()?, &data) {
+        (Some(home), _) => home,
+        (None, Some(data)) => Home::Embedded(Place::Directory(data.join("store"))),
+        (None, None) => Home::MEMORY,
     };
     let tenants = match tenants {
         Some(tenants) => tenants,
@@ -112,7 +119,7 @@ fn options(args: Args) -> anyhow::Result<(Options, Option<PathBuf>)> {
     let edge = EdgeOptions { advertised: advertise, ..EdgeOptions::new(listen) };
     let grpc: GrpcOptions = api.options();
     let (grpc, edges) = (Some(grpc), vec![edge]);
-    Ok((Options { place, directories, cell, grpc, edges, ..Options::new(tenants) }, temporary))
+    Ok((Options { home, directories, cell, grpc, edges, ..Options::new(tenants) }, temporary))
 }
 
 fn summary(running: &Running) -> Value {
@@ -139,7 +146,7 @@ fn names(running: &Running) -> Vec<String> {
     names
 }
 
-fn banner(running: &Running, tenants: &std::path::Path, place: &Place) -> String {
+fn banner(running: &Running, tenants: &std::path::Path, home: &Home) -> String {
     let mut out = String::from("tandem is up\n\n");
     for (name, transport, address) in sockets(running) {
         let _ = writeln!(out, "  SIP       {address} {transport}, listener `{name}`");
@@ -148,9 +155,9 @@ fn banner(running: &Running, tenants: &std::path::Path, place: &Place) -> String
         let _ = writeln!(out, "  API       {grpc} gRPC, with health and reflection");
     }
     let _ = writeln!(out, "  tenants   {}: {}", tenants.display(), names(running).join(", "));
-    let kept = match place {
-        Place::Memory => "in memory; --data DIR keeps it".to_owned(),
-        other => format!("{other:?}"),
+    let kept = match home {
+        Home::Embedded(Place::Memory) => "in memory; --data DIR keeps it".to_owned(),
+        other => other.to_string(),
     };
     let _ = writeln!(out, "  store     {kept}");
     let snapshot = running.cell.view().snapshot();

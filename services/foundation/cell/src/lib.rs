@@ -29,8 +29,7 @@ use std::sync::Arc;
 use tandem_domain::id::{Incarnation, ListenerName};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
-use tandem_store::embedded::{Embedded, OpenError, Place, World};
-use tandem_store::{CommitId, SessionId, Store};
+use tandem_store::{CommitId, Home, OpenError, SessionId, Store, World};
 
 use follower::ViewFollower;
 
@@ -40,8 +39,8 @@ const TASK_PREFIX: &str = "cell ";
 /// What a process is in its cell.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the embedded store lies.
-    pub place: Place,
+    /// Where the store is.
+    pub home: Home,
     /// The role under which the process is registered: `up`, `station` and so on.
     pub role: String,
     /// The release, as the process reports it.
@@ -55,7 +54,7 @@ impl Settings {
     #[must_use]
     pub fn memory(role: &str) -> Self {
         Self {
-            place: Place::Memory,
+            home: Home::MEMORY,
             role: role.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listeners: Vec::new(),
@@ -81,18 +80,15 @@ impl Cell {
     /// the store is open: wait for [`ViewFollower::synchronised`] before being ready.
     ///
     /// # Errors
-    /// [`OpenError`]: what is wrong with the place and what to do.
+    /// [`OpenError`]: what is wrong with the store and what to do.
     pub async fn open(
         life: &Life,
         clock: Clock,
         chance: Chance,
         settings: Settings,
     ) -> Result<Self, OpenError> {
-        let world = world(&clock, &chance);
-        let place = settings.place.clone();
-        let opened = tokio::task::spawn_blocking(move || Embedded::open(place, world)).await;
-        let embedded = opened.map_err(|e| OpenError::Thread(e.to_string()))??;
-        Ok(Self::join(life, clock, chance, Store::new(Arc::new(embedded)), settings))
+        let store = settings.home.clone().open(world(&clock, &chance)).await?;
+        Ok(Self::join(life, clock, chance, store, settings))
     }
 
     /// Belongs to the cell of a store that is open already: several members in one process, as in tests.
@@ -160,7 +156,7 @@ fn wide(chance: &Chance) -> u128 {
     (u128::from(chance.u64()) << 64) | u128::from(chance.u64())
 }
 
-/// Clock and chance as the embedded store takes them.
+/// Clock and chance as a store takes them.
 #[must_use]
 pub fn world(clock: &Clock, chance: &Chance) -> World {
     let (clock, chance) = (clock.clone(), chance.clone());

@@ -132,6 +132,8 @@ impl FileStatus {
 pub struct Status {
     /// Whether this writer holds the lease; otherwise it stands by, and the rest is as it was when it last did.
     pub writing: bool,
+    /// Whether this writer knows that another holds the lease.
+    pub standing_by: bool,
     /// Whether everything that was saved up to the last look is dealt with. A tenant that waits for its deletion, or
     /// is kept from it, is dealt with.
     pub settled: bool,

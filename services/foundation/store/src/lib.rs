@@ -32,6 +32,7 @@ pub mod codec;
 pub mod conformance;
 pub mod embedded;
 pub mod follow;
+mod home;
 mod limits;
 pub mod redis;
 pub mod store;
@@ -39,5 +40,6 @@ pub mod types;
 
 pub use backend::Backend;
 pub use follow::{Followed, Follower};
+pub use home::{Home, OpenError};
 pub use store::{Found, Store, claim, delete, put, update};
 pub use types::*;

@@ -129,17 +129,6 @@ impl Redis {
         Ok(())
     }
 
-    /// Which store this is and how it is kept, for people.
-    fn words(&self) -> String {
-        let settings = &self.shared.settings;
-        let kept = if settings.single {
-            "durability single: one Redis alone keeps what it acknowledged"
-        } else {
-            "replicated"
-        };
-        format!("{settings}, prefix {}, {kept}", settings.prefix)
-    }
-
     /// The time that scripts are given: none, where they take the server's.
     fn now(&self) -> Vec<u8> {
         match self.shared.settings.time {

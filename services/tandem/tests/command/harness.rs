@@ -19,7 +19,7 @@ pub(crate) fn top() -> PathBuf {
 pub(crate) fn tandem(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
     command.args(args).current_dir(top()).stdin(Stdio::null());
-    for name in ["TANDEM_LOG", "TANDEM_SERVER", "TANDEM_TOKEN_FILE"] {
+    for name in ["TANDEM_LOG", "TANDEM_SERVER", "TANDEM_STORE", "TANDEM_TOKEN_FILE"] {
         command.env_remove(name);
     }
     command

@@ -6,4 +6,5 @@ mod calls;
 mod files_checked;
 mod harness;
 mod running;
+mod shared;
 mod small;

@@ -8,10 +8,10 @@ use tempfile::TempDir;
 
 use crate::harness::{Running, run, top, until};
 
-const CLARA: &str = "+493023125103";
+pub(crate) const CLARA: &str = "+493023125103";
 
 /// A directory with the tenants and people of one example.
-fn one_example(name: &str) -> TempDir {
+pub(crate) fn one_example(name: &str) -> TempDir {
     let base = TempDir::new().unwrap();
     for folder in ["tenants", "directories"] {
         let file = Path::new(folder).join(name).with_extension("yaml");
@@ -21,11 +21,11 @@ fn one_example(name: &str) -> TempDir {
     base
 }
 
-fn path(base: &TempDir, below: &str) -> String {
+pub(crate) fn path(base: &TempDir, below: &str) -> String {
     base.path().join(below).to_str().unwrap().to_owned()
 }
 
-fn first_trunk(up: &Running) -> String {
+pub(crate) fn first_trunk(up: &Running) -> String {
     let said =
         up.ask(&["call", "route", "--tenant", "brandt", "--called", CLARA, "--output", "json"]).ended(0);
     said.json()["route"]["targets"][0]["trunk"].as_str().unwrap().to_owned()

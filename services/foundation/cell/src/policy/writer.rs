@@ -51,7 +51,7 @@ pub(super) async fn run(life: Life, cell: Cell, settings: Settings, told: watch:
     let writing = async {
         cell.view().synchronised().await;
         loop {
-            let lease = obtain(&cell).await;
+            let lease = obtain(&cell, &told).await;
             let mut writer = Writer::new(&life, &cell, &settings, &told, lease);
             writer.write().await;
             writer.tell(false);
@@ -65,12 +65,13 @@ pub(super) async fn run(life: Life, cell: Cell, settings: Settings, told: watch:
 }
 
 /// Waits for the lease.
-async fn obtain(cell: &Cell) -> Lease {
+async fn obtain(cell: &Cell, told: &watch::Sender<Arc<Status>>) -> Lease {
     loop {
         let session = cell.session().registered().await;
         match lease::take(cell, session).await {
             Ok(Some(lease)) => return lease,
             Ok(None) => {
+                told.send_if_modified(|told| !std::mem::replace(&mut Arc::make_mut(told).standing_by, true));
                 let free = cell
                     .view()
                     .until(|| !cell.view().load().registry.leases().any(|(key, _)| key == lease::KEY));
@@ -481,6 +482,7 @@ impl Writer {
         }
         let status = Status {
             writing,
+            standing_by: !writing,
             settled: self.states.values().all(|s| *s != State::Waiting) && self.deleting.is_empty(),
             unreadable: self.unreadable.clone(),
             files,

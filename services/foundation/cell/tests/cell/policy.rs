@@ -66,8 +66,15 @@ impl Desk {
 
     async fn at(dir: TempDir, place: Place) -> Self {
         let (clock, hand) = Clock::manual(START);
-        let rig =
-            Rig::of(clock, tandem_cell::Settings { place, ..tandem_cell::Settings::memory("up") }, 1).await;
+        let rig = Rig::of(
+            clock,
+            tandem_cell::Settings {
+                home: tandem_store::Home::Embedded(place),
+                ..tandem_cell::Settings::memory("up")
+            },
+            1,
+        )
+        .await;
         let policy = Policy::start(&rig.life, &rig.cell, settings(&dir));
         let desk = Self { rig, policy, dir, hand };
         desk.until(|s| s.writing).await;

@@ -296,7 +296,8 @@ impl Redis {
     }
 
     pub(super) async fn all_stats(&self) -> Result<Stats, Error> {
-        let mut stats = Stats { backend: self.words(), cell: self.cell().await?, ..Stats::default() };
+        let mut stats =
+            Stats { backend: self.shared.settings.words(), cell: self.cell().await?, ..Stats::default() };
         for (_, state) in self.states().await? {
             stats.records += state.records;
             stats.log_entries += state.log_entries;

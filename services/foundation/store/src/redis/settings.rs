@@ -180,6 +180,17 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Which store this is and how it is kept, for people; no password is in it.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let kept = if self.single {
+            "durability single: one Redis alone keeps what it acknowledged"
+        } else {
+            "replicated"
+        };
+        format!("{self}, prefix {}, {kept}", self.prefix)
+    }
+
     fn query(&mut self, query: &str) -> Result<(), BadUrl> {
         let (mut cert, mut key) = (None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
