@@ -226,8 +226,10 @@ impl Follower {
     /// Asks where every shard is, and pulls those that are elsewhere than this follower: also those that lost
     /// what it saw.
     async fn look(&mut self) -> Result<(), Error> {
-        let positions = self.backend.positions().await?;
+        let positions = self.backend.positions().await;
+        // Also when it could not: what is hinted meanwhile is shown before the next look.
         self.looked = Instant::now();
+        let positions = positions?;
         let mut now: Vec<Option<Position>> = vec![None; Shard::COUNT];
         for (shard, position) in positions {
             if let Some(place) = now.get_mut(shard.index()) {

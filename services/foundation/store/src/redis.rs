@@ -57,7 +57,7 @@ use crate::types::{
 use conn::Conn;
 use fence::Raised;
 use keys::Keys;
-use node::{Class, Node, Shared};
+use node::{Class, NoConn, Node, Shared};
 use request::{Generation, Session};
 pub use settings::{BadUrl, Settings, Time};
 use topology::{Map, Topology};
@@ -86,6 +86,8 @@ pub struct Redis {
     raised: Arc<Raised>,
     /// About how large an entry of each shard is; 0: not known.
     entry_bytes: Arc<[AtomicU64]>,
+    /// The last revision of each shard that was seen by looking.
+    seen: Arc<[AtomicU64]>,
 }
 
 impl Redis {
@@ -107,7 +109,8 @@ impl Redis {
             shared,
             gate: Arc::default(),
             raised: Arc::default(),
-            entry_bytes: (0..Shard::COUNT).map(|_| AtomicU64::new(0)).collect(),
+            entry_bytes: numbers(),
+            seen: numbers(),
         }
     }
 
@@ -148,28 +151,35 @@ impl Redis {
         class: Class,
         until: Instant,
     ) -> Result<(Arc<Node>, Arc<Conn>), String> {
-        self.wait_for(until, |map| {
+        let find = |map: &Arc<Map>| {
             let node = map.of(shard)?;
             Ok((Arc::clone(node), node.inner().conn(class)?))
-        })
-        .await
+        };
+        self.wait_for(until, false, find).await
+    }
+
+    /// A connection to read from a shard's primary, waited for unless it is known to be away.
+    async fn reading(&self, shard: Shard, until: Instant) -> Result<Arc<Conn>, String> {
+        self.wait_for(until, true, |map| map.of(shard)?.inner().conn(Class::Local)).await
     }
 
     /// Who has which shard, waited for.
     async fn wait_for_map(&self, until: Instant) -> Result<Arc<Map>, String> {
-        self.wait_for(until, |map| map.of(Shard::CELL).map(|_| Arc::clone(map))).await
+        self.wait_for(until, false, |map| map.of(Shard::CELL).map(|_| Arc::clone(map))).await
     }
 
     async fn wait_for<T>(
         &self,
         until: Instant,
-        find: impl Fn(&Arc<Map>) -> Result<T, String>,
+        hurried: bool,
+        find: impl Fn(&Arc<Map>) -> Result<T, NoConn>,
     ) -> Result<T, String> {
         let mut changed = self.shared.changed.subscribe();
         loop {
             let why = match find(&self.topology.map()) {
                 Ok(found) => return Ok(found),
-                Err(why) => why,
+                Err(none) if hurried && none.down => return Err(none.why),
+                Err(none) => none.why,
             };
             // The sender lives as long as this does.
             if tokio::time::timeout_at(until, changed.changed()).await.is_err() {
@@ -188,6 +198,11 @@ impl Redis {
         let call = request::session(&self.shared.keys.shard(shard), tenant, session, what, self.now());
         self.call(shard, &call, self.write_until()).await
     }
+}
+
+/// A number for each shard.
+fn numbers() -> Arc<[AtomicU64]> {
+    (0..Shard::COUNT).map(|_| AtomicU64::new(0)).collect()
 }
 
 impl Backend for Redis {

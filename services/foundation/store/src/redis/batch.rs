@@ -69,8 +69,8 @@ fn fitting(jobs: &[Job]) -> usize {
 async fn send(node: &Inner, jobs: Vec<Job>) {
     let conn = match node.conn(Class::Replicated) {
         Ok(conn) => conn,
-        Err(why) => {
-            return jobs.into_iter().for_each(|job| drop(job.reply.send(Err(Unsent::Not(why.clone())))));
+        Err(none) => {
+            return jobs.into_iter().for_each(|job| drop(job.reply.send(Err(Unsent::Not(none.why.clone())))));
         }
     };
     let mut pipe = Pipeline::with_capacity(jobs.len() + 1);

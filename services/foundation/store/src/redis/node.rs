@@ -92,7 +92,18 @@ pub(super) struct Inner {
 #[derive(Debug)]
 struct Link {
     conn: Option<Arc<Conn>>,
+    /// Why there is none.
     why: String,
+    /// Whether the last try to make one failed.
+    down: bool,
+}
+
+/// There is no connection now.
+#[derive(Clone, Debug)]
+pub(super) struct NoConn {
+    pub(super) why: String,
+    /// Whether the last try to make one failed: who reads need not wait for the next.
+    pub(super) down: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -109,7 +120,7 @@ impl Drop for Node {
 impl Node {
     pub(super) fn start(shared: &Arc<Shared>, at: Address, shards: Vec<Shard>) -> Self {
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let link = || Mutex::new(Link { conn: None, why: "not connected yet".to_owned() });
+        let link = || Mutex::new(Link { conn: None, why: "not connected yet".to_owned(), down: false });
         let inner = Arc::new(Inner {
             at,
             shared: Arc::clone(shared),
@@ -143,12 +154,12 @@ impl Node {
 }
 
 impl Inner {
-    /// The connection of a class, if there is one now; else why not.
-    pub(super) fn conn(&self, class: Class) -> Result<Arc<Conn>, String> {
+    /// The connection of a class, if there is one now.
+    pub(super) fn conn(&self, class: Class) -> Result<Arc<Conn>, NoConn> {
         let link = lock(&self.links[class as usize]);
         match &link.conn {
             Some(conn) if !conn.is_left() => Ok(Arc::clone(conn)),
-            _ => Err(format!("Redis {}: {}", self.at, link.why)),
+            _ => Err(NoConn { why: format!("Redis {}: {}", self.at, link.why), down: link.down }),
         }
     }
 
@@ -178,14 +189,14 @@ impl Inner {
                     let why = self.watch_over(&conn).await;
                     tracing::info!(redis = %self.at, ?class, %why, "a connection is given up");
                     self.bury(conn.grave.clone());
-                    *lock(&self.links[class as usize]) = Link { conn: None, why };
+                    *lock(&self.links[class as usize]) = Link { conn: None, why, down: false };
                 }
                 Err(why) => {
                     failures += 1;
                     if failures == 1 {
                         tracing::warn!(redis = %self.at, ?class, %why, "Redis cannot be used; trying on");
                     }
-                    lock(&self.links[class as usize]).why = why;
+                    *lock(&self.links[class as usize]) = Link { conn: None, why, down: true };
                 }
             }
             self.shared.look.notify_one();

@@ -1,6 +1,7 @@
 //! Reads: one record, a listing, the log after a position, where every shard is.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use redis::{Cmd, Pipeline, Value};
 use tandem_domain::id::TenantId;
@@ -8,7 +9,6 @@ use tokio::time::Instant;
 
 use super::conn::{self, Fail};
 use super::layout::{self, State, Turning};
-use super::node::Class;
 use super::write::Remedy;
 use super::{Redis, request};
 use crate::bytes::Damaged;
@@ -49,7 +49,7 @@ impl Redis {
     async fn ask(&self, shard: Shard, pipe: &Pipeline, until: Instant) -> Result<Vec<Value>, Error> {
         let mut failures = 0;
         loop {
-            let (_, conn) = self.conn(shard, Class::Local, until).await.map_err(Error::Unavailable)?;
+            let conn = self.reading(shard, until).await.map_err(Error::Unavailable)?;
             let why = match conn.ask_all(pipe, until).await {
                 Ok(values) => match values.iter().find_map(|v| match v {
                     Value::ServerError(e) => Some(e),
@@ -257,20 +257,45 @@ impl Redis {
 
     /// How many entries of a shard fit a pull, as far as is known.
     fn fits(&self, shard: Shard) -> usize {
-        let known = self.entry_bytes[shard.index()].load(std::sync::atomic::Ordering::Relaxed);
+        let known = self.entry_bytes[shard.index()].load(Ordering::Relaxed);
         usize::try_from(PULL_BYTES_MAX / known.max(1)).unwrap_or(usize::MAX).max(2)
     }
 
     fn note(&self, shard: Shard, state: &State) {
         let mean = state.log_bytes.checked_div(state.log_entries).unwrap_or(ENTRY_BYTES);
-        self.entry_bytes[shard.index()].store(mean.max(1), std::sync::atomic::Ordering::Relaxed);
+        self.entry_bytes[shard.index()].store(mean.max(1), Ordering::Relaxed);
     }
 
-    /// The state of every shard that was ever written.
+    /// The state of every shard that was ever written. Where a primary is away that is an error; who follows the
+    /// shards of others is then hinted at what moved there.
     async fn states(&self) -> Result<Vec<(Shard, State)>, Error> {
+        let (mut found, away) = self.reachable().await?;
+        let mut moved = Vec::new();
+        for (shard, state) in &found {
+            self.note(*shard, state);
+            let now = state.position.map_or(0, |p| p.revision.0);
+            if self.seen[shard.index()].swap(now, Ordering::Relaxed) != now {
+                moved.push(*shard);
+            }
+        }
+        match away {
+            None => {
+                found.sort_unstable_by_key(|(shard, _)| *shard);
+                Ok(found)
+            }
+            Some(why) => {
+                // Nobody following is no fault.
+                moved.into_iter().for_each(|shard| drop(self.shared.hints.send(shard)));
+                Err(why)
+            }
+        }
+    }
+
+    /// The states of shards whose primaries can be asked, and why not of all.
+    async fn reachable(&self) -> Result<(Vec<(Shard, State)>, Option<Error>), Error> {
         let until = self.read_until();
         let map = self.wait_for_map(until).await.map_err(Error::Unavailable)?;
-        let mut found = Vec::new();
+        let (mut found, mut away) = (Vec::new(), None);
         for node in &map.nodes {
             let shards = node.inner().shards().borrow().clone();
             let Some(first) = shards.first() else { continue };
@@ -278,16 +303,20 @@ impl Redis {
             for shard in &shards {
                 pipe.cmd("GET").arg(self.shared.keys.shard(*shard).state());
             }
-            let answers = self.ask(*first, &pipe, until).await?;
+            let answers = match self.ask(*first, &pipe, until).await {
+                Ok(answers) => answers,
+                Err(why) => {
+                    away = Some(why);
+                    continue;
+                }
+            };
             for (shard, answer) in shards.into_iter().zip(answers) {
                 let Some(bytes) = bytes(&answer) else { continue };
                 let state = State::read(Some(bytes)).map_err(broken)?;
-                self.note(shard, &state);
                 found.push((shard, state));
             }
         }
-        found.sort_unstable_by_key(|(shard, _)| *shard);
-        Ok(found)
+        Ok((found, away))
     }
 
     pub(super) async fn all_positions(&self) -> Result<Vec<(Shard, Position)>, Error> {

@@ -17,6 +17,10 @@
 //! | `password-file` | a file that holds the password, so that no process list shows it |
 //! | `sentinel-user`, `sentinel-password-file` | for Sentinels that ask for them |
 //!
+//! The ACL user needs, beside a password: `~tandem:* &tandem:* +info +ping +client|id +client|kill +script|load
+//! +evalsha +eval +wait +time +get +set +unlink +@hash +@sortedset +@list +@stream +spublish +ssubscribe
+//! +sunsubscribe +hello +auth +select`, and `+cluster|slots` in a cluster. The Sentinels' user: `+sentinel|master`.
+//!
 //! What is not a letter, digit or one of `-._~` in a user's name or password is written as `%` and two hex digits.
 
 use std::fmt;

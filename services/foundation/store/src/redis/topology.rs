@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::conn;
 use super::keys;
-use super::node::{Node, Shared};
+use super::node::{NoConn, Node, Shared};
 use super::settings::{Address, Login, Shape};
 use crate::types::Shard;
 
@@ -33,9 +33,9 @@ pub(super) struct Map {
 }
 
 impl Map {
-    pub(super) fn of(&self, shard: Shard) -> Result<&Arc<Node>, String> {
+    pub(super) fn of(&self, shard: Shard) -> Result<&Arc<Node>, NoConn> {
         let node = self.of.get(shard.index()).copied().flatten().and_then(|at| self.nodes.get(at));
-        node.ok_or_else(|| self.why.clone())
+        node.ok_or_else(|| NoConn { why: self.why.clone(), down: false })
     }
 }
 

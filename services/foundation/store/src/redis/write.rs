@@ -160,7 +160,7 @@ impl Redis {
         let map = self.topology.map();
         let node = match map.of(shard) {
             Ok(node) => node.inner(),
-            Err(why) => return Tried::Not(why),
+            Err(none) => return Tried::Not(none.why),
         };
         let (reply, answer) = oneshot::channel();
         let job = Job { call: Arc::new(call), reply };

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
+pub(crate) mod cluster;
 pub(crate) mod proxy;
 pub(crate) mod rig;
 pub(crate) mod sentinel;
@@ -17,9 +18,14 @@ use tempfile::TempDir;
 /// How long a server may take to listen. Far more than it needs, for machines are slow at times.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A port on loopback that nobody listens on now.
+/// A port on loopback that nobody listens on now. Below 55536, so that the bus of a cluster (10,000 above) has one.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if port < 55_536 {
+            return port;
+        }
+    }
 }
 
 /// A redis-server.
