@@ -158,6 +158,7 @@ impl Proxy {
     /// it may ring before it is `NoAnswer`. Said again after [`Output::Exhausted`], it tries another destination on
     /// the same request. Without targets it is exhausted at once.
     pub fn route(&mut self, id: CallId, targets: Vec<Target>, ring: Option<Duration>, now: Now) {
+        self.leave_pending(id, now);
         let Some(call) = self.calls.get_mut(&id).filter(|c| !c.done) else { return };
         call.round += 1;
         (call.targets, call.next, call.after) = (targets, 0, After::Stand);
@@ -220,13 +221,15 @@ impl Proxy {
                 };
                 self.layer.respond(server, status, bytes.into(), now);
                 self.outputs.push(Output::Failed(id, status));
+                self.cancel_pending(id, now);
             }
         }
     }
 
     /// The name that [`Output::Resolve`] asked for. None: it has no address.
     pub fn resolved(&mut self, id: CallId, peer: Option<Peer>, now: Now) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        // Cancelled meanwhile, it goes nowhere.
+        let Some(call) = self.calls.get_mut(&id).filter(|c| !c.done) else { return };
         let Some(onward) = call.resolving.take() else { return };
         match peer {
             Some(peer) => self.forward_onward(id, &onward, peer, now),
@@ -392,6 +395,17 @@ impl Proxy {
     fn cancel_pending(&mut self, id: CallId, now: Now) {
         let count = self.calls.get(&id).map_or(0, |c| c.branches.len());
         (0..count).for_each(|at| self.cancel_branch(id, at, now));
+    }
+
+    /// Leaves the branches of a destination that was given up for another: none stays without an end.
+    fn leave_pending(&mut self, id: CallId, now: Now) {
+        if self.calls.get(&id).is_none_or(|c| c.done) {
+            return;
+        }
+        self.cancel_pending(id, now);
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.branches.iter_mut().for_each(|branch| branch.left = true);
+        }
     }
 
     /// A branch ended without a response that could go up; counts as this status.

@@ -80,13 +80,19 @@ impl Client {
             (_, ClientState::Completed, _) => Heard::Absorb,
             (true, ClientState::Accepted, 200..=299) => Heard::Deliver,
             (_, ClientState::Accepted, _) => Heard::Absorb,
-            (invite, _, ..=199) => {
+            (true, before, ..=199) => {
                 self.state = ClientState::Proceeding;
-                if invite {
-                    // 17.1.1.2: no more retransmissions, and no timer B: Timer C is the proxy's.
+                // 17.1.1.2: no more retransmissions, and no timer B: Timer C is the proxy's. What has set another end
+                // since (9.1: 64 x T1 after a CANCEL) is not undone by what rings on.
+                if before == ClientState::Calling {
                     (self.resend, self.ends) = (None, None);
-                } else if let Some((_, pause)) = &mut self.resend {
-                    // 17.1.2.2: from now on each T2.
+                }
+                Heard::Deliver
+            }
+            (false, _, ..=199) => {
+                self.state = ClientState::Proceeding;
+                // 17.1.2.2: from now on each T2.
+                if let Some((_, pause)) = &mut self.resend {
                     *pause = timers.t2;
                 }
                 Heard::Deliver

@@ -95,3 +95,17 @@ fn same<T: PartialEq + Debug>(read: Result<T, Violations>, again: impl FnOnce(&T
         assert_eq!(again, Ok(value));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the fuzz target starts from: one message of each kind, so that each is read here, too.
+    #[test]
+    fn the_kept_messages_come_through() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../fuzz/seeds/wire_convert");
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(files.len() > 20, "{files:?}");
+        files.iter().for_each(|file| read_all(&std::fs::read(file).unwrap()));
+    }
+}
