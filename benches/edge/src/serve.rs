@@ -46,7 +46,7 @@ pub fn run(next: SocketAddr) -> Result<()> {
             observer: None,
         };
         let config =
-            Config { transactions_max: TRANSACTIONS_MAX, dialogs_max: TRANSACTIONS_MAX, ..Config::default() };
+            Config { transactions_max: TRANSACTIONS_MAX, ..Config::default() };
         let edge = build(config, given)?;
         edge.ready().await;
         println!("ready");

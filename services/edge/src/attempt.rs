@@ -13,8 +13,6 @@ pub(crate) struct Said<'a> {
     pub(crate) caller: Caller<'a>,
     /// What it says beside.
     pub(crate) hints: Hints<'a>,
-    /// Whether it carries a decision's id already: it came by an edge of ours.
-    pub(crate) has_decision: bool,
 }
 
 /// The header that carries a decision's id between elements that trust one another.
@@ -27,7 +25,6 @@ impl<'a> Said<'a> {
             called: keys.uri,
             caller: Caller { from: text(keys.from.uri_text()).unwrap_or_default(), ..Caller::default() },
             hints: Hints::default(),
-            has_decision: false,
         };
         let (mut history, mut referred) = (None, None);
         for line in message.lines() {
@@ -41,9 +38,6 @@ impl<'a> Said<'a> {
                 Header::Diversion => said.diverted(value),
                 Header::HistoryInfo if history.is_none() => history = Some(()),
                 Header::ReferredBy if referred.is_none() => referred = first(value),
-                Header::Other if message.name(*line).eq_ignore_ascii_case(DECISION.as_bytes()) => {
-                    said.has_decision = true;
-                }
                 _ => {}
             }
         }

@@ -15,7 +15,7 @@ use tandem_sip::message::{Header, Message, addresses};
 use tandem_sip::proxy;
 use tandem_sip::transaction::{Peer, Transport};
 
-use crate::attempt::{DECISION, Said, answers_by_itself};
+use crate::attempt::{DECISION, answers_by_itself};
 use crate::call::DecisionId;
 use crate::facts::Place;
 use crate::listeners::Listeners;
@@ -43,7 +43,6 @@ pub(crate) struct Carry<'a> {
     pub(crate) listener: u16,
     pub(crate) listeners: &'a Listeners,
     pub(crate) message: &'a Message<'a>,
-    pub(crate) said: &'a Said<'a>,
     /// Which decision it is.
     pub(crate) decision: &'a DecisionId,
     pub(crate) diverted: Option<&'a Diverted>,
@@ -91,6 +90,8 @@ impl Carry<'_> {
                     uri: target.request_uri.clone(),
                     peer,
                     remove: Arc::clone(&written.remove),
+                    // Another edge's decision ends with its hop; ours is told to who is trusted.
+                    remove_named: &[DECISION],
                     add: Arc::clone(&written.add),
                     strip_private: target.identity.strip,
                     no_response: Duration::from_millis(u64::from(target.no_response_ms)),
@@ -145,9 +146,6 @@ impl Carry<'_> {
         let identity = &*target.identity;
         let trusted = |ix: TrunkIx| self.config.trunk(ix).identity.trusted;
         let mut remove = vec![Header::AssertedIdentity, Header::PreferredIdentity];
-        if identity.strip {
-            remove.extend([Header::Diversion, Header::HistoryInfo]);
-        }
         if !trusted(self.ingress) {
             remove.extend([Header::AnswerMode, Header::PrivAnswerMode]);
             if answers_by_itself(self.message) {
@@ -177,7 +175,7 @@ impl Carry<'_> {
             _ => {}
         }
         let to_trusted = self.config.trunk_named(target.trunk.as_str()).is_some_and(trusted);
-        if to_trusted && (identity.strip || !self.said.has_decision) {
+        if to_trusted {
             add.push(format!("{DECISION}: {}", self.decision));
         }
         add.retain(|line| safe(line));

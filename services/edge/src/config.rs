@@ -28,16 +28,13 @@ pub struct Config {
     pub tenants: Vec<TenantName>,
     /// Where the last good feed is kept. None: nowhere, and a restart without upstream decides nothing.
     pub last_good: Option<PathBuf>,
-    /// 32 hexadecimal digits that sign the Route values of dialogs. Edges that share them serve one another's
-    /// dialogs, and an edge that keeps them serves its own after a restart. Empty: from chance.
+    /// 32 hexadecimal digits that sign the Route values of dialogs, which say whose they are. Edges that share them serve
+    /// one another's dialogs, and an edge that keeps them serves its own after a restart. Empty: from chance.
     pub route_key: tandem_runtime::telemetry::Redacted<String>,
     /// What a source gets that no tenant has claimed.
     pub strangers: Strangers,
     /// Transactions at once; past it new requests get 503.
     pub transactions_max: usize,
-    /// Dialogs whose tenant is remembered; past it the oldest are forgotten, and only a source that a tenant claims
-    /// by address alone may go on in them.
-    pub dialogs_max: usize,
     /// Largest body of a request, in bytes.
     pub body_bytes_max: usize,
     /// How long a caller is asked to wait by a 503; half of it more or less, by chance.
@@ -70,7 +67,6 @@ impl Default for Config {
             route_key: String::new().into(),
             strangers: Strangers::default(),
             transactions_max: 100_000,
-            dialogs_max: 200_000,
             body_bytes_max: 48 * 1024,
             retry_after_ms: 4_000,
             connections_max: 4_096,

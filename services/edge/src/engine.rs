@@ -38,7 +38,7 @@ use crate::facts::{Live, Place};
 use crate::listeners::Listeners;
 use crate::names::Names;
 use crate::stats::Counters;
-use crate::tenancy::Dialogs;
+use crate::tenancy::Scopes;
 use crate::trace::SharedObserver;
 use crate::transport::{Arrived, Connections};
 use alarm::Alarm;
@@ -106,8 +106,8 @@ pub(crate) struct Engine {
 pub(crate) struct State {
     facts: Facts,
     live: Live,
-    dialogs: Dialogs,
     calls: HashMap<CallId, Call, foldhash::fast::RandomState>,
+    scopes: Scopes,
     /// Calls that wait until CIC has been silent for long enough, and until when.
     holding: Vec<(Now, CallId)>,
     /// Calls whose targets wait for names.
@@ -144,12 +144,12 @@ struct Target {
 }
 
 impl State {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             facts: Facts::default(),
             live: Live::default(),
-            dialogs: Dialogs::new(config.dialogs_max),
             calls: HashMap::default(),
+            scopes: Scopes::default(),
             holding: Vec::new(),
             naming: Vec::new(),
             resolving: Vec::new(),

@@ -221,7 +221,7 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
     let names =
         names::Names::new(lookup, within, listeners.reach(), clock.clone(), life.tasks.clone(), engine_in);
     let engine = Engine {
-        state: State::new(&config),
+        state: State::new(),
         id: config.id.as_str().into(),
         proxy,
         config,
@@ -258,6 +258,7 @@ fn proxy(config: &Config, listeners: &listeners::Listeners, chance: &Chance) -> 
     let key = config.key()?.unwrap_or(key);
     let mut proxy = tandem_sip::proxy::Config::new(listeners.for_proxy(), key);
     proxy.limits.transactions_max = config.transactions_max;
+    proxy.retry_after = ms(config.retry_after_ms);
     Ok(Proxy::new(proxy))
 }
 

@@ -1,6 +1,7 @@
 //! Whose a request is. Deny by default: what no tenant has claimed is nobody's, and From, P-Asserted-Identity and
 //! their like never select a tenant.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ pub(crate) fn resolve<'v>(
 }
 
 /// What keeps a tenant's transactions and dialogs apart from those of others: the same on every edge and in every
-/// run, for it stands in the Route values of dialogs that may outlive us.
+/// run, for it stands, masked, in the Route values of dialogs that may outlive us.
 pub(crate) fn scope(tenant: &TenantId) -> u64 {
     let name = tenant.name.as_str().bytes();
     let bytes = name.chain(std::iter::once(0)).chain(tenant.incarnation.0.to_be_bytes());
@@ -60,62 +61,28 @@ pub(crate) fn scope(tenant: &TenantId) -> u64 {
     hash ^ (hash >> 31)
 }
 
-/// The tenants of dialogs, by Call-ID: a request within a dialog has the other side's contact in its Request-URI, so
-/// that neither a called number nor a domain tells whose it is. Bounded; the oldest are forgotten first.
-///
-/// This admits nobody: the Route value's cookie, which only the dialog's own parties know, does.
-#[derive(Debug)]
-pub(crate) struct Dialogs {
-    by_call_id: std::collections::HashMap<u64, Dialog, foldhash::fast::RandomState>,
-    order: std::collections::VecDeque<u64>,
-    max: usize,
-    hasher: foldhash::quality::RandomState,
-}
+/// Tenants by their scopes, as they were asked for. Bounded; forgotten, they are found again.
+#[derive(Debug, Default)]
+pub(crate) struct Scopes(HashMap<u64, TenantId, foldhash::fast::RandomState>);
 
-/// A dialog's tenant.
-#[derive(Clone, Debug)]
-pub(crate) struct Dialog {
-    pub(crate) scope: u64,
-    pub(crate) tenant: TenantId,
-}
+/// The tenants of a large cell, several times over.
+const SCOPES_MAX: usize = 65_536;
 
-impl Dialogs {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { by_call_id: Default::default(), order: Default::default(), max, hasher: Default::default() }
-    }
-
-    fn key(&self, call_id: &str, ours: u64) -> u64 {
-        use std::hash::BuildHasher as _;
-        self.hasher.hash_one((call_id, ours))
-    }
-
-    /// Remembers a dialog. A Call-ID that two tenants use at once is remembered for both.
-    pub(crate) fn remember(&mut self, call_id: &str, scope: u64, tenant: &TenantId) {
-        let (mut key, mut nth) = (self.key(call_id, 0), 0);
-        while let Some(held) = self.by_call_id.get(&key) {
-            if held.scope == scope || nth == SAME_MAX {
-                return;
+impl Scopes {
+    /// The tenant that a scope is now: one that is gone, or was made anew under its name, is not found. The first time it
+    /// walks all tenants, which is done only for a dialog whose mark has proved to be ours.
+    pub(crate) fn find<'v>(&mut self, view: &'v View, wanted: u64) -> Option<&'v Arc<TenantView>> {
+        let known = self.0.get(&wanted).and_then(|id| view.tenant_by_id(id));
+        known.or_else(|| {
+            let found = view.tenants().find(|tenant| scope(tenant.id()) == wanted)?;
+            if self.0.len() >= SCOPES_MAX {
+                self.0.clear();
             }
-            nth += 1;
-            key = self.key(call_id, nth);
-        }
-        if self.order.len() >= self.max
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_call_id.remove(&oldest);
-        }
-        self.order.push_back(key);
-        self.by_call_id.insert(key, Dialog { scope, tenant: tenant.clone() });
-    }
-
-    /// The dialogs with this Call-ID, in the order in which they were remembered.
-    pub(crate) fn of<'a>(&'a self, call_id: &'a str) -> impl Iterator<Item = &'a Dialog> {
-        (0..=SAME_MAX).map_while(move |nth| self.by_call_id.get(&self.key(call_id, nth)))
+            self.0.insert(wanted, found.id().clone());
+            Some(found)
+        })
     }
 }
-
-/// Tenants that may use one Call-ID at once: more is no accident.
-const SAME_MAX: u64 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -132,19 +99,6 @@ mod tests {
             [("acme", 1), ("acme", 2), ("acmf", 1)].iter().map(|(n, i)| scope(&tenant(n, *i))).collect();
         assert!(scopes[0] != scopes[1] && scopes[0] != scopes[2] && scopes[1] != scopes[2]);
         // Golden: it stands in Route values, so that another release must make the same.
-        assert_eq!(scopes[0], scope(&tenant("acme", 1)));
-    }
-
-    #[test]
-    fn dialogs_are_remembered_up_to_a_limit_and_apart() {
-        let (a, b) = (tenant("a", 1), tenant("b", 1));
-        let mut dialogs = Dialogs::new(2);
-        dialogs.remember("one", 1, &a);
-        dialogs.remember("one", 2, &b);
-        dialogs.remember("one", 1, &a);
-        assert_eq!(dialogs.of("one").map(|d| d.scope).collect::<Vec<_>>(), [1, 2]);
-        dialogs.remember("two", 1, &a);
-        assert_eq!(dialogs.of("two").count(), 1);
-        assert_eq!(dialogs.by_call_id.len(), 2);
+        assert_eq!(scopes[0], 11_805_421_320_554_885_312);
     }
 }

@@ -132,6 +132,44 @@ async fn two_tenants_behind_one_carrier_are_told_apart_by_called_range() {
     bed.until("it is a stranger's", |s| s.strangers == 1).await;
 }
 
+/// A restarted edge knows whose dialogs there are by their Route alone, if it has the key that it had.
+#[tokio::test]
+async fn dialogs_of_a_shared_carrier_outlive_the_edge_that_has_its_key() {
+    for (keeps, start) in [(true, "SIP/2.0 200"), (false, "SIP/2.0 403")] {
+        let cic = Peer::new(CIC, EDGE_UNSET).await;
+        let mut acme = Tenant::usual(&[cic.addr()], &["127.9.0.50:5068".parse().unwrap()]);
+        acme.trunk(0)["ingress"][0]["called"] = serde_json::json!(["+493023125"]);
+        let view = view(&[&acme], &["main"]);
+        let key = |text: &str| Config {
+            route_key: text.repeat(16).into(),
+            strangers: Strangers::Refuse,
+            ..config()
+        };
+        let bed = Bed::with(key("0f"), view.clone(), Clock::machine(), vec![listener("main", EDGE)]);
+        let edge = bed.udp();
+        let carrier = Peer::new(GATEWAY, edge).await;
+        carrier.send(&carrier.invite("+493023125101", "r1")).await;
+        let invite = cic.expect("INVITE").await;
+        let ok = respond(&invite, "200 OK", "c", &format!("Contact: <sip:jane@{}>\r\n", cic.addr()));
+        cic.socket.send_to(ok.as_bytes(), edge).await.unwrap();
+        let ok = carrier.expect("SIP/2.0 200").await;
+        carrier.send(&within("ACK", 1, &ok, "UDP", carrier.addr(), true, &ok)).await;
+        cic.expect("ACK").await;
+        drop(bed);
+
+        let again = vec![listener_again("main", edge).await];
+        let config = key(if keeps { "0f" } else { "f0" });
+        let bed = Bed::with(config, view, Clock::machine(), again);
+        carrier.send(&within("BYE", 2, &ok, "UDP", carrier.addr(), true, &ok)).await;
+        if keeps {
+            let bye = cic.expect("BYE").await;
+            cic.socket.send_to(respond(&bye, "200 OK", "", "").as_bytes(), edge).await.unwrap();
+        }
+        carrier.expect(start).await;
+        assert_eq!(bed.edge.stats().strangers, u64::from(!keeps));
+    }
+}
+
 #[tokio::test]
 async fn a_forged_route_goes_nowhere() {
     let elsewhere = Peer::new("127.9.8.8", EDGE_UNSET).await;
@@ -182,6 +220,47 @@ async fn what_an_untrusted_trunk_says_of_itself_goes_no_further() {
     assert!(!invite.contains("+49301"), "{invite}");
     assert_eq!(headers(&invite, "X-Tandem-Decision"), ["edge-1-1"]);
     assert_eq!(header(&invite, "Subject"), "kept");
+    // Nor does what the trusted say go to the untrusted: in no response, and in no request of the dialog.
+    let private = "P-Asserted-Identity: <tel:+49301>\r\nX-MS-Thing: y\r\nms-diagnostics: 1\r\nHistory-Info: <sip:a@b>;index=1\r\n\
+                   Remote-Party-ID: <sip:a@b>\r\nSubject: kept\r\n";
+    let contact = format!("Contact: <sip:jane@{}>\r\n", cic.addr());
+    cic.socket.send_to(respond(&invite, "180 Ringing", "c", private).as_bytes(), bed.udp()).await.unwrap();
+    has_nothing_private(&gateway.expect("SIP/2.0 180").await);
+    let ok = respond(&invite, "200 OK", "c", &(contact + private));
+    cic.socket.send_to(ok.as_bytes(), bed.udp()).await.unwrap();
+    let ok = gateway.expect("SIP/2.0 200").await;
+    has_nothing_private(&ok);
+    let bye = within("BYE", 2, &ok, "UDP", gateway.addr(), true, &ok);
+    gateway.send(&bye.replace("Max-Forwards", &format!("{private}Max-Forwards"))).await;
+    let bye = cic.expect("BYE").await;
+    has_nothing_private(&bye);
+    cic.socket.send_to(respond(&bye, "200 OK", "", private).as_bytes(), bed.udp()).await.unwrap();
+    has_nothing_private(&gateway.expect("SIP/2.0 200").await);
+}
+
+fn has_nothing_private(message: &str) {
+    for gone in ["P-Asserted-Identity", "X-MS-Thing", "ms-diagnostics", "History-Info", "Remote-Party-ID"] {
+        assert!(headers(message, gone).is_empty(), "{gone} stayed:\n{message}");
+    }
+    assert_eq!(header(message, "Subject"), "kept");
+}
+
+#[tokio::test]
+async fn trusted_trunks_keep_what_they_tell_each_other_but_for_an_older_decision() {
+    let cic = Peer::new(CIC, EDGE_UNSET).await;
+    let mut acme = Tenant::usual(&[cic.addr()], &["127.9.0.50:5068".parse().unwrap()]);
+    acme.trunk(0)["identity"] = serde_json::json!({"trusted": true});
+    let bed = Bed::new(view(&[&acme], &["main"]));
+    let gateway = Peer::new(GATEWAY, bed.udp()).await;
+    let more = "x-tandem-decision: edge-0-7\r\nX-MS-Thing: y\r\nms-diagnostics: 1\r\nX-Tandem-Decision: edge-0-8\r\n";
+    let uri = format!("sip:+493023125101@{};user=phone", bed.udp());
+    gateway.send(&gateway.request("INVITE", &uri, "t2", more)).await;
+    let invite = cic.expect("INVITE").await;
+    assert_eq!(headers(&invite, "X-Tandem-Decision"), ["edge-1-1"]);
+    assert_eq!((header(&invite, "X-MS-Thing"), header(&invite, "ms-diagnostics")), ("y", "1"));
+    let ringing = respond(&invite, "180 Ringing", "c", "X-MS-Thing: z\r\n");
+    cic.socket.send_to(ringing.as_bytes(), bed.udp()).await.unwrap();
+    assert_eq!(header(&gateway.expect("SIP/2.0 180").await, "X-MS-Thing"), "z");
 }
 
 /// A peer that is known sends thousands of broken messages, and the edge serves on.

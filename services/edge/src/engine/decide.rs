@@ -9,7 +9,7 @@ use tandem_domain::routing::decision::{Carriage, Decision, Outcome, Reason};
 use tandem_domain::routing::trail::{NoTrail, Steps};
 use tandem_domain::view::TenantView;
 use tandem_proto::routing::v1::call_event::Kind;
-use tandem_sip::message::{Keys, Message};
+use tandem_sip::message::{Header, Keys, Message};
 use tandem_sip::proxy::CallId;
 use tandem_sip::time::Now;
 use tandem_sip::transaction::Peer;
@@ -54,7 +54,7 @@ impl Engine {
         now: Now,
     ) {
         let Some(ingress) = &owner.trunk else {
-            return self.proxy.answer(id, 403, "403 Forbidden", &[], now);
+            return self.proxy.answer(id, (403, "Forbidden"), &[], now);
         };
         let said = Said::read(message, keys);
         let question = Question {
@@ -72,8 +72,8 @@ impl Engine {
         let is_invite = keys.method == "INVITE";
         if self.state.draining && is_invite && !decided.decision.emergency {
             self.counters.drained.up();
-            let later = format!("Retry-After: {}", self.retry_after());
-            return self.proxy.answer(id, 503, "503 Service Unavailable", &[later], now);
+            let later = (Header::RetryAfter, self.retry_after());
+            return self.proxy.answer(id, (503, "Service Unavailable"), &[later], now);
         }
         let route = match decided.decision.outcome {
             Outcome::Route(route) => route,
@@ -98,9 +98,6 @@ impl Engine {
             self.watch(owner.scope, &owner.tenant, peer.listener, now);
             return self.proxy.redirect(id, &contacts, now);
         }
-        if is_invite {
-            self.state.dialogs.remember(keys.call_id, owner.scope, owner.tenant.id());
-        }
         let (tenant, listener) = (owner.tenant.id(), peer.listener);
         let mut call = Call::new(owner.scope, tenant, ingress, listener, keys.call_id, decided.id);
         (call.is_invite, call.is_emergency) = (is_invite, decided.decision.emergency);
@@ -108,7 +105,7 @@ impl Engine {
         self.state.calls.insert(id, call);
         self.counters.proxied.up();
         self.count_alike(id, decided.alike.filter(|_| is_invite));
-        self.carry_out(id, message, &said, now, true);
+        self.carry_out(id, message, now, true);
     }
 
     /// The facts for a question.
@@ -221,18 +218,11 @@ impl Engine {
     /// Answers a call with a rejection.
     pub(super) fn reject(&mut self, id: CallId, reason: Reason, now: Now) {
         let status = reason.status();
-        self.proxy.answer(id, status, &format!("{status} {}", phrase(status)), &[], now);
+        self.proxy.answer(id, (status, phrase(status)), &[], now);
     }
 
     /// Sends a call to its targets, once all their names are addresses. `may_wait`: it has not waited for them yet.
-    pub(super) fn carry_out(
-        &mut self,
-        id: CallId,
-        message: &Message<'_>,
-        said: &Said<'_>,
-        now: Now,
-        may_wait: bool,
-    ) {
+    pub(super) fn carry_out(&mut self, id: CallId, message: &Message<'_>, now: Now, may_wait: bool) {
         let Some(call) = self.state.calls.get_mut(&id) else { return };
         let Some(route) = call.route.take() else { return };
         let tenant = self.state.facts.view.tenant_by_id(&call.tenant);
@@ -257,7 +247,6 @@ impl Engine {
             listener: call.listener,
             listeners: &self.listeners,
             message,
-            said,
             decision: &call.decision,
             diverted: call.diverted.as_ref(),
             scope: call.scope,

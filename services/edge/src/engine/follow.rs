@@ -115,7 +115,7 @@ impl Engine {
             Some(to) => self.decide_anew(id, Some(to), because, now),
             // Nothing was tried: the caller's next element may do better.
             None if call.tried.is_empty() && because == Because::Unreachable => {
-                self.proxy.answer(id, 503, "503 Service Unavailable", &[], now);
+                self.proxy.answer(id, (503, "Service Unavailable"), &[], now);
             }
             None => self.proxy.give_up(id, now),
         }
@@ -143,7 +143,7 @@ impl Engine {
     /// past the policy that has just refused it.
     fn fail(&mut self, id: CallId, because: Because, now: Now) {
         match because {
-            Because::Redirected => self.proxy.answer(id, 480, "480 Temporarily Unavailable", &[], now),
+            Because::Redirected => self.proxy.answer(id, (480, "Temporarily Unavailable"), &[], now),
             _ => self.proxy.give_up(id, now),
         }
     }
@@ -178,10 +178,7 @@ impl Engine {
             let route = self.state.calls.get(&id).and_then(|c| c.route.as_ref());
             let Some(route) = route else { continue };
             if !route.targets.iter().any(|t| self.names.is_asked(&t.host)) {
-                self.with_request(id, |engine, message, keys| {
-                    let said = Said::read(message, keys);
-                    engine.carry_out(id, message, &said, now, false);
-                });
+                self.with_request(id, |engine, message, _| engine.carry_out(id, message, now, false));
             } else {
                 self.state.naming.push(id);
             }
@@ -279,7 +276,7 @@ impl Engine {
         call.decision = decided.id;
         call.route = Some(route);
         self.count_alike(id, decided.alike);
-        self.carry_out(id, message, &said, now, true);
+        self.carry_out(id, message, now, true);
     }
 
     fn on_ended(&mut self) {

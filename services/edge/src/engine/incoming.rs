@@ -13,7 +13,7 @@ use tandem_sip::time::Now;
 use tandem_sip::transaction::{Peer, Transport};
 use tandem_sip::write::Response;
 
-use super::Engine;
+use super::{Engine, State};
 use crate::config::Strangers;
 use crate::tenancy::{self, Belongs, Stranger};
 
@@ -75,7 +75,7 @@ impl Engine {
                 return self.refuse(message, &refusal, peer, now);
             }
         };
-        let owner = match self.owner(&keys, &uri, peer) {
+        let owner = match self.owner(message, &keys, &uri, peer) {
             Ok(owner) => owner,
             Err(stranger) => return self.stranger(message, &keys, stranger, peer, now),
         };
@@ -106,24 +106,31 @@ impl Engine {
         self.state.ending = None;
     }
 
-    /// Whose a request is. Within a dialog the dialog's tenant, if it is remembered: its Request-URI is the other
+    /// Whose a request is. Within a dialog the dialog's tenant, which its Route says: its Request-URI is the other
     /// side's contact, which says nothing.
-    fn owner(&self, keys: &Keys<'_>, uri: &Uri<'_>, peer: Peer) -> Result<Owner, Stranger> {
-        let view = &self.state.facts.view;
+    fn owner(
+        &mut self,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        uri: &Uri<'_>,
+        peer: Peer,
+    ) -> Result<Owner, Stranger> {
+        let State { facts, scopes, .. } = &mut self.state;
+        let view = &facts.view;
         let listener = self.listeners.name(peer.listener).unwrap_or_default();
         let source = peer.address.ip();
         if keys.is_in_dialog() {
             let by_source = tenancy::resolve(view, listener, source, None).ok();
-            let same = |d: &&tenancy::Dialog| by_source.is_none_or(|b| b.tenant.id() == &d.tenant);
-            let mut dialogs = self.state.dialogs.of(keys.call_id);
-            if let Some(dialog) = dialogs.find(same)
-                && let Some(tenant) = view.tenant_by_id(&dialog.tenant)
-            {
+            let recorded = || scopes.find(view, self.proxy.scope_of(message)?);
+            // One tenant's peer does not speak in another's dialog: the proxy core refuses its Route.
+            let tenant = by_source.map(|belongs| belongs.tenant).or_else(recorded);
+            if let Some(tenant) = tenant {
                 let trunk = match by_source {
                     Some(belongs) => trunk_name(&belongs),
                     None => tenant.config().and_then(|c| trunk_of(c, listener, peer)),
                 };
-                return Ok(Owner { tenant: Arc::clone(tenant), scope: dialog.scope, trunk });
+                let scope = tenancy::scope(tenant.id());
+                return Ok(Owner { tenant: Arc::clone(tenant), scope, trunk });
             }
         }
         let belongs = tenancy::resolve(view, listener, source, Some(uri))?;

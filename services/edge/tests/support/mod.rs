@@ -169,6 +169,27 @@ pub(crate) fn listener(name: &str, ip: &str) -> Listener {
     panic!("no port that is free for UDP and TCP");
 }
 
+/// A listener where another edge was: its sockets may need a moment to be free.
+pub(crate) async fn listener_again(name: &str, at: SocketAddr) -> Listener {
+    let start = std::time::Instant::now();
+    loop {
+        let sockets =
+            std::net::UdpSocket::bind(at).and_then(|udp| Ok((udp, std::net::TcpListener::bind(at)?)));
+        if let Ok((udp, tcp)) = sockets {
+            udp.set_nonblocking(true).unwrap();
+            tcp.set_nonblocking(true).unwrap();
+            return Listener {
+                name: ListenerName::parse(name).unwrap(),
+                advertised: None,
+                udp: Some(UdpSocket::from_std(udp).unwrap()),
+                tcp: Some(tokio::net::TcpListener::from_std(tcp).unwrap()),
+            };
+        }
+        assert!(start.elapsed() < PATIENCE, "{at} is not free");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 pub(crate) fn config() -> Config {
     Config { id: "edge-1".into(), ..Config::default() }
 }

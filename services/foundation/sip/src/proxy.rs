@@ -13,11 +13,14 @@
 //! - From, To, Call-ID, CSeq, Contact and body are forwarded as they came, and unknown headers too.
 //! - Trunk failover happens only before any 101 to 199; a treatment also after one.
 //! - A 2xx is forwarded whenever it comes, also from a branch that was given up.
-//! - A request that is not new is forwarded only if its Route carries this proxy's own cookie: it is no open relay.
+//! - A request that is not new is forwarded only if its Route carries this proxy's own mark: it is no open relay.
+//!   The mark says whose dialog it is, also to a proxy that was started since, with the same key.
+//! - Private headers stop between two sides that do not trust each other: in requests and responses, in all of a dialog.
 
 mod branch;
 mod core;
 mod forge;
+mod mark;
 mod routing;
 
 pub use self::core::Proxy;
@@ -48,8 +51,8 @@ pub struct Listener {
 pub struct Config {
     /// Where it listens.
     pub listeners: Vec<Listener>,
-    /// Keys the cookies in Record-Route and the digests of transactions; from chance, shared by edges that serve
-    /// one another's dialogs.
+    /// Keys the marks in Record-Route and the digests of transactions; from chance, kept over restarts and shared by
+    /// edges that serve one another's dialogs.
     pub key: [u8; 16],
     /// Transaction timers.
     pub timers: Timers,
@@ -59,6 +62,9 @@ pub struct Config {
     pub timer_c: Duration,
     /// How long a cancelled branch may take for its final response before it is left behind.
     pub cancel_wait: Duration,
+    /// How long a caller is asked to wait by a 503 of the proxy's own, in whole seconds, at least one. Each call is told
+    /// half of it more or less, by a digest under `key`, so that those who are refused together do not return together.
+    pub retry_after: Duration,
 }
 
 impl Config {
@@ -72,6 +78,7 @@ impl Config {
             limits: Limits::default(),
             timer_c: Duration::from_secs(185),
             cancel_wait: Duration::from_secs(2),
+            retry_after: Duration::from_secs(5),
         }
     }
 }

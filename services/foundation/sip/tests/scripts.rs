@@ -28,7 +28,7 @@ fn a_script_by_hand_ends_well() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Letters are operations, digits arguments: most of these do something.
     #[test]

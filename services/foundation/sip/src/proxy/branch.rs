@@ -17,9 +17,12 @@ pub struct Target {
     pub peer: Peer,
     /// Headers to leave out.
     pub remove: Arc<[Header]>,
+    /// Headers to leave out that [`Header`] does not list, by name in any case.
+    pub remove_named: &'static [&'static str],
     /// Header lines to add, each `Name: value` without line end.
     pub add: Arc<[String]>,
-    /// Whether private headers (`X-...`, `ms-...`, `P-...`) are left out: the peer is not trusted.
+    /// Whether the caller and this peer do not trust each other: private headers (`X-...`, `ms-...`, `P-...`, Diversion,
+    /// History-Info, Remote-Party-ID) are left out both ways, for as long as the dialog lasts. `add` is not.
     pub strip_private: bool,
     /// Silence longer than this is failure.
     pub no_response: Duration,
@@ -76,6 +79,8 @@ pub(super) struct Branch {
     pub(super) cancel: Cancel,
     /// The CANCEL's own transaction: its responses carry the same branch.
     pub(super) cancel_client: Option<ClientId>,
+    /// Private headers of its responses go no further.
+    pub(super) strips: bool,
     /// It was left behind: only its 2xx still matters.
     pub(super) left: bool,
     pub(super) gone: bool,
@@ -117,6 +122,8 @@ pub(super) struct Call {
     pub(super) invite: bool,
     /// Whether it starts a dialog: Record-Route is added.
     pub(super) initial: bool,
+    /// Tells a loop from a spiral; in the branch of each of its requests.
+    pub(super) loop_digest: u32,
     pub(super) targets: Vec<Target>,
     pub(super) next: usize,
     pub(super) branches: Vec<Branch>,

@@ -4,11 +4,13 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128 as _, SipHasher24 as SipHasher128};
+use smallvec::SmallVec;
 
-use crate::message::{Header, Message, Scheme, Uri, Via, list};
+use crate::message::{Addr, Header, Message, Scheme, Uri, Via, list};
 use crate::transaction::{ClientId, ServerKey, Transport};
 
-use super::{Config, Hop, forge};
+use super::mark::Mark;
+use super::{Config, Hop};
 
 /// What a branch of ours starts with: the magic cookie and ours.
 const BRANCH: &str = "z9hG4bKtdm";
@@ -20,10 +22,11 @@ pub(super) fn via(config: &Config, listener: u16, client: ClientId, loop_digest:
     format!("SIP/2.0/{transport} {}:{};branch={BRANCH}{:x}.{loop_digest:08x};rport", l.host, l.port, client.0)
 }
 
-/// The client transaction that a response's top Via names.
-pub(super) fn client_of(branch: &str) -> Option<ClientId> {
-    let (id, _) = branch.strip_prefix(BRANCH)?.split_once('.')?;
-    u64::from_str_radix(id, 16).ok().map(ClientId)
+/// The client transaction that a response's top Via names, and the loop digest beside it.
+pub(super) fn client_of(branch: &str) -> Option<(ClientId, u32)> {
+    let (id, digest) = branch.strip_prefix(BRANCH)?.split_once('.')?;
+    let digest = u32::from_str_radix(digest, 16).ok().filter(|_| digest.len() == 8)?;
+    Some((ClientId(u64::from_str_radix(id, 16).ok()?), digest))
 }
 
 fn keyed(config: &Config) -> SipHasher24 {
@@ -41,7 +44,7 @@ fn feed(hasher: &mut impl std::hash::Hasher, parts: &[&[u8]]) {
 pub(super) fn loop_digest(config: &Config, message: &Message<'_>, uri: &str) -> u32 {
     let mut hasher = keyed(config);
     let one = |h| message.first(h).unwrap_or_default();
-    let tag = |h| forge::tag(one(h)).unwrap_or_default();
+    let tag = |h| tag(one(h)).unwrap_or_default().as_bytes();
     let cseq = one(Header::CSeq).split(u8::is_ascii_whitespace).next().unwrap_or_default();
     feed(&mut hasher, &[uri.as_bytes(), tag(Header::To), tag(Header::From), one(Header::CallId), cseq]);
     for header in [Header::Route, Header::ProxyRequire, Header::ProxyAuthorization] {
@@ -75,30 +78,34 @@ pub(super) fn server_key(config: &Config, message: &Message<'_>, method: &str, s
         // RFC 2543: Request-URI, From tag, Call-ID, CSeq number and the whole top Via. The To tag is left out, for
         // that of an ACK is the response's.
         let one = |h| message.first(h).unwrap_or_default();
-        let from = forge::tag(one(Header::From)).unwrap_or_default();
+        let from = tag(one(Header::From)).unwrap_or_default().as_bytes();
         let cseq = one(Header::CSeq).split(u8::is_ascii_whitespace).next().unwrap_or_default();
         feed(&mut hasher, &[from, one(Header::CallId), cseq, top, method.as_bytes()]);
     }
     ServerKey(hasher.finish128().as_u128())
 }
 
-/// The cookie of a dialog: without it nobody is routed on by Route.
-pub(super) fn cookie(config: &Config, scope: u64, call_id: &[u8]) -> u64 {
+/// The tag of From or To.
+pub(super) fn tag(value: &[u8]) -> Option<&str> {
+    Addr::parse(value).ok()?.tag()
+}
+
+/// A number of a call's own that nobody can foretell: the tag of our answers, the spread of what we ask callers to wait.
+pub(super) fn lot(config: &Config, what: &str, of: &[u8]) -> u64 {
     let mut hasher = keyed(config);
-    hasher.write_u64(scope);
-    feed(&mut hasher, &[b"route", call_id]);
+    feed(&mut hasher, &[what.as_bytes(), of]);
     hasher.finish()
 }
 
-/// Our Record-Route for a listener.
-pub(super) fn record_route(config: &Config, listener: u16, cookie: u64) -> String {
+/// Our Record-Route for a listener: without its mark nobody is routed on by Route.
+pub(super) fn record_route(config: &Config, listener: u16, mark: &str) -> String {
     let l = &config.listeners[usize::from(listener)];
     let transport = match l.transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
         Transport::Tls => ";transport=tls",
     };
-    format!("<sip:{}:{}{transport};lr;tdm={cookie:016x}>", l.host, l.port)
+    format!("<sip:{}:{}{transport};lr;tdm={mark}>", l.host, l.port)
 }
 
 /// The address inside a Route or Contact value.
@@ -139,6 +146,8 @@ pub(super) struct Onward {
     pub(super) own_routes: usize,
     pub(super) drop_last_route: bool,
     pub(super) append_route: Option<String>,
+    /// Private headers go no further: the dialog's two sides do not trust each other.
+    pub(super) strips: bool,
 }
 
 /// What Route and Request-URI say of a request.
@@ -154,44 +163,76 @@ pub(super) enum Way {
     Nowhere,
 }
 
+/// A request's way as far as it names us: what RFC 3261 16.4 makes of its Request-URI and Route.
+struct Named<'a> {
+    /// The Request-URI, after a strict router's exchange was undone.
+    target: &'a str,
+    /// The Route values, likewise.
+    routes: SmallVec<[&'a str; 4]>,
+    /// The listeners that the first of them name: those are ours.
+    ours: SmallVec<[u16; 4]>,
+    /// A strict router had put our Route into the Request-URI, and the real one at the end.
+    strict: Option<u16>,
+    /// The Request-URI as it came.
+    uri: &'a str,
+}
+
+impl<'a> Named<'a> {
+    fn read(config: &Config, message: &Message<'a>, uri: &'a str) -> Self {
+        let mut routes: SmallVec<[&str; 4]> =
+            message.all(Header::Route).flat_map(list).filter_map(address).collect();
+        let strict = own(config, uri).filter(|_| uri.contains(";lr") && !routes.is_empty());
+        let target = strict.and_then(|_| routes.pop()).unwrap_or(uri);
+        let ours = routes.iter().map_while(|route| own(config, route)).collect();
+        Self { target, routes, ours, strict, uri }
+    }
+
+    /// The marks of the values that are ours; an entry without one: it is forged.
+    fn marks(&self, config: &Config, call_id: &[u8]) -> impl Iterator<Item = Option<Mark>> {
+        let ours = self.routes[..self.ours.len()].iter().copied();
+        ours.chain(self.strict.map(|_| self.uri)).map(move |value| {
+            let uri = Uri::parse(value.as_bytes()).ok()?;
+            Mark::read(config, uri.param("tdm").flatten()?, call_id)
+        })
+    }
+}
+
+/// Whose dialog a request's Route says it is in.
+pub(super) fn scope(config: &Config, message: &Message<'_>, uri: &str) -> Option<u64> {
+    let call_id = message.first(Header::CallId).unwrap_or_default();
+    Some(Named::read(config, message, uri).marks(config, call_id).next()??.scope)
+}
+
 /// Follows RFC 3261 16.4 and 16.12: takes our Route values off, undoes a strict router's exchange, and finds the
 /// next hop. `from` is the listener that it came in by.
 pub(super) fn way(config: &Config, message: &Message<'_>, uri: &str, from: u16, scope: u64) -> Way {
-    let routes: Vec<&str> = message.all(Header::Route).flat_map(list).filter_map(address).collect();
-    let expected = cookie(config, scope, message.first(Header::CallId).unwrap_or_default());
-    // A strict router put our Route into the Request-URI, and the real one at the end.
-    let strict = own(config, uri).is_some() && uri.contains(";lr") && !routes.is_empty();
-    let (target, routes) = match routes.split_last() {
-        Some((last, rest)) if strict => (*last, rest),
-        _ => (uri, &routes[..]),
-    };
-    let ours: Vec<u16> = routes.iter().map_while(|r| own(config, r)).collect();
-    let marks = routes[..ours.len()].iter().copied().chain(strict.then_some(uri));
-    if ours.is_empty() && !strict {
-        return if routes.is_empty() { Way::Fresh } else { Way::Forged };
+    let named = Named::read(config, message, uri);
+    if named.ours.is_empty() && named.strict.is_none() {
+        return if named.routes.is_empty() { Way::Fresh } else { Way::Forged };
     }
-    let genuine = |r: &str| {
-        Uri::parse(r.as_bytes())
-            .ok()
-            .and_then(|u| u.param("tdm").flatten().map(|c| c == format!("{expected:016x}")))
-    };
-    if !marks.clone().all(|r| genuine(r) == Some(true)) {
-        return Way::Forged;
+    let call_id = message.first(Header::CallId).unwrap_or_default();
+    let mut strips = false;
+    for mark in named.marks(config, call_id) {
+        match mark {
+            Some(mark) if mark.scope == scope => strips |= mark.strips,
+            _ => return Way::Forged,
+        }
     }
-    let listener = ours.last().copied().or_else(|| own(config, uri)).unwrap_or(from);
-    let next = routes.get(ours.len()).copied();
+    let listener = named.ours.last().copied().or(named.strict).unwrap_or(from);
+    let next = named.routes.get(named.ours.len()).copied();
     let loose = next.is_none_or(|n| n.contains(";lr"));
     let (uri, append) = match next {
-        Some(strict_router) if !loose => (strict_router, Some(target.to_owned())),
-        _ => (target, None),
+        Some(strict_router) if !loose => (strict_router, Some(named.target.to_owned())),
+        _ => (named.target, None),
     };
-    let Some(hop) = hop(next.unwrap_or(target), listener) else { return Way::Nowhere };
+    let Some(hop) = hop(next.unwrap_or(named.target), listener) else { return Way::Nowhere };
     Way::Onward(Onward {
         uri: uri.to_owned(),
         hop,
-        own_routes: ours.len() + usize::from(!loose),
-        drop_last_route: strict,
+        own_routes: named.ours.len() + usize::from(!loose),
+        drop_last_route: named.strict.is_some(),
         append_route: append,
+        strips,
     })
 }
 

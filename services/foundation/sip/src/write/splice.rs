@@ -22,7 +22,7 @@ struct Edit {
 #[derive(Clone, Debug)]
 pub struct Splice<'a> {
     message: Message<'a>,
-    edits: SmallVec<[Edit; 8]>,
+    edits: SmallVec<[Edit; 16]>,
     text: SmallVec<[u8; 512]>,
     body: Option<&'a [u8]>,
     fault: Option<WriteError>,
@@ -123,6 +123,28 @@ impl<'a> Splice<'a> {
         }
     }
 
+    /// Removes the lines that `gone` names by header and by name as it came. None of them may be edited otherwise.
+    pub fn drop_lines(&mut self, mut gone: impl FnMut(Header, &'a [u8]) -> bool) -> &mut Self {
+        for line in self.message.lines() {
+            if gone(line.header, self.message.name(*line)) {
+                self.edit(usize::from(line.start)..usize::from(line.end), |_| Ok(()));
+            }
+        }
+        self
+    }
+
+    /// Appends a whole line, `Name: value` without its end, to the head.
+    pub fn append_line(&mut self, line: &str) -> &mut Self {
+        self.insert_line(self.message.head_end(), &line)
+    }
+
+    /// Appends a line of a received message, with its folds and its end, to the head.
+    pub(crate) fn append_copied(&mut self, line: &[u8]) -> &mut Self {
+        let at = self.message.head_end();
+        self.edit_copied(at..at, line);
+        self
+    }
+
     /// Marks the topmost Via with where the request came from (RFC 3261 18.2.1, RFC 3581).
     pub fn stamp_via(&mut self, source: SocketAddr) -> &mut Self {
         let Some(at) = self.values(Header::Via).next() else {
@@ -193,8 +215,12 @@ impl<'a> Splice<'a> {
     }
 
     fn insert(&mut self, at: usize, name: &str, value: &dyn Display) -> &mut Self {
+        self.insert_line(at, &format_args!("{name}: {value}"))
+    }
+
+    fn insert_line(&mut self, at: usize, line: &dyn Display) -> &mut Self {
         let start = self.text.len();
-        let written = write!(self.text, "{name}: {value}");
+        let written = write!(self.text, "{line}");
         self.check(start, written.is_ok());
         self.text.extend_from_slice(b"\r\n");
         self.edits.push(Edit { at: at..at, text: start..self.text.len() });

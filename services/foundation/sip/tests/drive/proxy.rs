@@ -59,10 +59,19 @@ pub(super) fn run(script: &mut Script<'_>) {
 
 impl Driven {
     fn operate(&mut self, operation: u8, script: &mut Script<'_>) {
-        let call = |driven: &Self, nth: usize| {
-            driven.calls.len().checked_sub(1 + nth % 4).map(|at| driven.calls[at])
-        };
         match operation & 15 {
+            // f, o: time
+            6 | 15 => {
+                let pause = script.of(&PAUSES);
+                self.pass(pause, false);
+            }
+            operation @ (1..=5 | 13) => self.peers_act(operation, script),
+            operation => self.user_says(operation, script),
+        }
+    }
+
+    fn peers_act(&mut self, operation: u8, script: &mut Script<'_>) {
+        match operation {
             // a: a request outside of a dialog
             1 => {
                 let text = request(script.of(&METHODS), script.number(), script.number(), "");
@@ -95,11 +104,20 @@ impl Driven {
                     self.arrive(reply(&request, status, odd).into_bytes(), peer(1));
                 }
             }
-            // f, o: time
-            6 | 15 => {
-                let pause = script.of(&PAUSES);
-                self.pass(pause, false);
+            // m: any bytes
+            _ => {
+                let length = script.number() * 64 + script.number();
+                let bytes = script.bytes(length).to_vec();
+                self.arrive(bytes, peer(script.number()));
             }
+        }
+    }
+
+    fn user_says(&mut self, operation: u8, script: &mut Script<'_>) {
+        let call = |driven: &Self, nth: usize| {
+            driven.calls.len().checked_sub(1 + nth % 4).map(|at| driven.calls[at])
+        };
+        match operation {
             // g: targets for a call
             7 => {
                 let (nth, targets, ring) = (script.number(), script.number() % 4, script.number());
@@ -118,7 +136,7 @@ impl Driven {
             // i: an answer
             9 => {
                 if let Some(id) = call(self, script.number()) {
-                    self.proxy.answer(id, 404, "404 Not Found", &[], self.now);
+                    self.proxy.answer(id, (404, "Not Found"), &[], self.now);
                 }
             }
             // j: giving up
@@ -136,12 +154,6 @@ impl Driven {
             }
             // l: nothing reaches a peer
             12 => self.proxy.on_transport_error(peer(script.number()), self.now),
-            // m: any bytes
-            13 => {
-                let length = script.number() * 64 + script.number();
-                let bytes = script.bytes(length).to_vec();
-                self.arrive(bytes, peer(script.number()));
-            }
             _ => {}
         }
     }
@@ -240,6 +252,7 @@ impl Driven {
         exhausted
     }
 
+    #[allow(clippy::print_stdout, reason = "it was asked for")]
     fn trace(&self, what: impl FnOnce() -> String) {
         if self.traced {
             println!("{:?} {}", self.now, what());
@@ -347,6 +360,7 @@ fn target(at: usize, kind: usize) -> Target {
         uri: format!("sip:b@192.0.2.{}", 20 + at).into(),
         peer: peer(at + kind),
         remove: Arc::from([Header::AssertedIdentity]),
+        remove_named: &["X-Old"],
         add: Arc::from(["X-Added: y".to_owned()]),
         strip_private: kind % 2 == 1,
         no_response: Duration::from_secs(3),

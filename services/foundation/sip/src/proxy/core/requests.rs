@@ -4,10 +4,11 @@ use crate::message::{Header, Message, Start};
 use crate::time::Now;
 use crate::transaction::{Packet, Peer, Received, ServerId, ServerKey};
 
-use super::super::branch::{After, Call};
+use super::super::branch::{After, Branch, Call};
 use super::super::routing::{self, Way};
 use super::super::{CallId, Hop, Incoming, Output, forge};
-use super::{Build, Proxy, build};
+use super::Proxy;
+use super::branches::{Build, build};
 
 impl Proxy {
     /// A request came. It was validated; `scope` is what keeps its sender's transactions apart from others'
@@ -43,7 +44,7 @@ impl Proxy {
         self.last += 1;
         let id = CallId(self.last);
         let way = routing::way(&self.config, message, uri, upstream.listener, scope);
-        let has_to_tag = message.first(Header::To).is_some_and(forge::has_tag);
+        let has_to_tag = message.first(Header::To).and_then(routing::tag).is_some();
         let digest = routing::loop_digest(&self.config, message, uri);
         let call = Call {
             server,
@@ -53,6 +54,7 @@ impl Proxy {
             request: Packet::from(message.bytes()),
             invite: method == "INVITE",
             initial: !has_to_tag,
+            loop_digest: digest,
             targets: Vec::new(),
             next: 0,
             branches: Vec::new(),
@@ -69,10 +71,10 @@ impl Proxy {
         self.calls.insert(id, Box::new(call));
         self.by_server.insert(server, id);
         let own_text = match way {
-            Way::Forged => Some((403, "403 Forbidden")),
-            Way::Nowhere => Some((416, "416 Unsupported URI Scheme")),
-            _ if routing::has_looped(message, digest) => Some((482, "482 Loop Detected")),
-            Way::Fresh if has_to_tag => Some((481, "481 Call/Transaction Does Not Exist")),
+            Way::Forged => Some((403, "Forbidden")),
+            Way::Nowhere => Some((416, "Unsupported URI Scheme")),
+            _ if routing::has_looped(message, digest) => Some((482, "Loop Detected")),
+            Way::Fresh if has_to_tag => Some((481, "Call/Transaction Does Not Exist")),
             Way::Fresh => None,
             Way::Onward(onward) => {
                 if method == "BYE" {
@@ -83,8 +85,8 @@ impl Proxy {
             }
         };
         match own_text {
-            Some((status, line)) => {
-                self.answer(id, status, line, &[], now);
+            Some(refusal) => {
+                self.answer(id, refusal, &[], now);
                 Incoming::Handled
             }
             None => Incoming::Asked(id),
@@ -123,6 +125,7 @@ impl Proxy {
             target: None,
             record: false,
             scope,
+            loop_digest: routing::loop_digest(&self.config, message, uri),
         };
         let Ok(bytes) = build(&self.config, message, &parts) else { return };
         let packet: Packet = bytes.into();
@@ -137,21 +140,23 @@ impl Proxy {
     fn cancel(&mut self, message: &Message<'_>, scope: u64, own: ServerId, from: Peer, now: Now) {
         let key: ServerKey = routing::server_key(&self.config, message, "INVITE", scope);
         let call = self.layer.find(key).and_then(|s| self.by_server.get(&s)).copied();
-        let line = if call.is_some() { "200 OK" } else { "481 Call/Transaction Does Not Exist" };
-        let status = if call.is_some() { 200 } else { 481 };
-        let answer = forge::answer(message, from, line, "tdmc", &[]);
-        self.layer.respond(own, status, answer.into(), now);
+        let (status, reason) =
+            if call.is_some() { (200, "OK") } else { (481, "Call/Transaction Does Not Exist") };
+        let answer = forge::Answer { status, reason, tag: Some("tdmc"), add: &[] };
+        if let Ok(bytes) = forge::answer(message, from.address, &answer) {
+            self.layer.respond(own, status, bytes.into(), now);
+        }
         let Some(id) = call else { return self.collect() };
         let Some(call) = self.calls.get_mut(&id).filter(|c| !c.done && !c.answered) else {
             return self.collect();
         };
         call.cancelled = true;
-        let pending = call.branches.iter().any(super::Branch::is_pending);
+        let pending = call.branches.iter().any(Branch::is_pending);
         self.outputs.push(Output::Cancelled(id));
         if pending {
             self.cancel_pending(id, now);
         } else {
-            self.answer(id, 487, "487 Request Terminated", &[], now);
+            self.answer(id, (487, "Request Terminated"), &[], now);
         }
         self.collect();
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::message::{Header, Message, Start, Via, list};
+use crate::message::{Header, Keys, Message, Start};
 use crate::time::Now;
+use crate::write;
 
 use super::super::branch::{Cancel, Heard};
 use super::super::{CallId, Output, forge, routing};
@@ -11,23 +12,19 @@ use super::Proxy;
 use super::waits::Wait;
 
 impl Proxy {
-    /// A response came. One that matches no transaction of ours is dropped.
+    /// A response came. One that matches no transaction of ours, or cannot be read, is dropped.
     pub fn on_response(&mut self, message: &Message<'_>, now: Now) {
         let Start::Response { status, .. } = message.start() else { return };
-        let top = message.first(Header::Via).and_then(|v| list(v).next()).unwrap_or_default();
-        let Some(branch) = Via::parse(top).ok().and_then(|v| v.branch) else { return };
-        let Some((id, at)) = routing::client_of(branch).and_then(|c| self.by_client.get(&c)).copied() else {
-            return;
-        };
-        let Some(sent) = self.calls.get(&id).and_then(|c| c.branches.get(at)) else { return };
-        let (client, cancel, packet) = (sent.client, sent.cancel_client, Arc::clone(&sent.packet));
+        let Ok(keys) = Keys::read(message) else { return };
+        let Some(branch) = keys.via.branch else { return };
+        let Some((client, digest)) = routing::client_of(branch) else { return };
+        let Some((id, at)) = self.by_client.get(&client).copied() else { return };
         // The branch must be the one that was sent, with its keyed digest: whoever did not see the request cannot
         // guess it.
-        if memchr::memmem::find(&packet, branch.as_bytes()).is_none() {
-            return;
-        }
-        let method = message.first(Header::CSeq).and_then(|v| v.split(u8::is_ascii_whitespace).next_back());
-        if method == Some(b"CANCEL") {
+        let Some(call) = self.calls.get(&id).filter(|c| c.loop_digest == digest) else { return };
+        let Some(sent) = call.branches.get(at) else { return };
+        let (cancel, strips, packet) = (sent.cancel_client, sent.strips, Arc::clone(&sent.packet));
+        if keys.method == "CANCEL" {
             // The response to a CANCEL says nothing of the call (9.1): it ends the CANCEL's transaction.
             if let Some(own) = cancel {
                 self.layer.on_response(own, status, now, || Arc::from(&[][..]));
@@ -35,24 +32,30 @@ impl Proxy {
             }
             return;
         }
-        let to = message.first(Header::To);
-        let mut table = std::mem::take(&mut self.table);
+        let Self { table, layer, .. } = self;
         let ack = || {
-            let forwarded = table.parse_datagram(&packet);
-            forwarded.map(|m| forge::follow_up(&m, "ACK", to)).unwrap_or_default().into()
-        };
-        let deliver = self.layer.on_response(client, status, now, ack);
-        self.table = table;
-        self.collect();
-        if deliver {
-            match status {
-                100 => self.hundred(id, at, now),
-                101..=199 => self.provisional(id, at, message, status, now),
-                200..=299 => self.success(id, at, message, status, now),
-                _ => self.failure(id, at, message, status, now),
+            let mut bytes = Vec::with_capacity(512);
+            // What we sent we can read, and each response that was read has a To.
+            if let Ok(sent) = table.parse_datagram(&packet) {
+                let _ = write::ack(&sent, message, &mut bytes);
             }
-            self.collect();
+            bytes.into()
+        };
+        let deliver = layer.on_response(client, status, now, ack);
+        self.collect();
+        if !deliver {
+            return;
         }
+        if status == 100 {
+            self.hundred(id, at, now);
+        } else if let Ok(bytes) = forge::response(message, strips) {
+            match status {
+                ..=199 => self.provisional(id, at, bytes, status, now),
+                200..=299 => self.success(id, at, bytes, status, now),
+                _ => self.failure(id, at, message, bytes, now),
+            }
+        }
+        self.collect();
     }
 
     fn hundred(&mut self, id: CallId, at: usize, now: Now) {
@@ -76,7 +79,7 @@ impl Proxy {
         }
     }
 
-    fn provisional(&mut self, id: CallId, at: usize, message: &Message<'_>, status: u16, now: Now) {
+    fn provisional(&mut self, id: CallId, at: usize, bytes: Vec<u8>, status: u16, now: Now) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let (server, invite) = (call.server, call.invite);
         let first = !call.ringing;
@@ -99,12 +102,11 @@ impl Proxy {
             }
             self.outputs.push(Output::Ringing(id, tag));
         }
-        let bytes = forge::response(message);
         self.layer.respond(server, status, bytes.into(), now);
     }
 
     /// A 2xx goes up at once, whichever branch it comes from; the others are cancelled.
-    fn success(&mut self, id: CallId, at: usize, message: &Message<'_>, status: u16, now: Now) {
+    fn success(&mut self, id: CallId, at: usize, bytes: Vec<u8>, status: u16, now: Now) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let (server, invite, first) = (call.server, call.invite, !call.answered);
         let failed_before = call.done && first;
@@ -112,7 +114,6 @@ impl Proxy {
         let Some(branch) = call.branches.get_mut(at) else { return };
         branch.heard = Heard::Final(status);
         let tag = branch.tag;
-        let bytes = forge::response(message);
         if failed_before {
             // The server transaction has answered otherwise, or is gone: the 2xx goes up all the same, without
             // it (16.7 step 5); the caller acknowledges it and hangs up.
@@ -138,7 +139,8 @@ impl Proxy {
         (0..count).filter(|other| *other != at).for_each(|other| self.cancel_branch(id, other, now));
     }
 
-    fn failure(&mut self, id: CallId, at: usize, message: &Message<'_>, status: u16, now: Now) {
+    fn failure(&mut self, id: CallId, at: usize, message: &Message<'_>, bytes: Vec<u8>, now: Now) {
+        let Start::Response { status, .. } = message.start() else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let (after, done) = (call.after, call.done || call.answered);
         let by_target = !call.targets.is_empty();
@@ -157,7 +159,7 @@ impl Proxy {
         }
         // What a branch says to our own CANCEL is no answer for a caller who did not cancel.
         if !asked_to_end || call.cancelled {
-            call.offer(status, forge::response(message));
+            call.offer(status, bytes);
         }
         if asked_to_end {
             return self.after_cancel(id, after, tag, now);
