@@ -4,6 +4,8 @@
 //! another. Rounds take turns. What counts is the servers' CPU time per request, read from the kernel.
 //!
 //!     bench-rpc [ROUNDS] [TENANTS] [NUMBERS]
+//!     bench-rpc --serve route|echo TENANTS NUMBERS              one server alone, for a profiler: prints its address
+//!     bench-rpc --load ADDRESS unary|stream TENANTS NUMBERS     one round against it
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
@@ -82,6 +84,13 @@ fn main() -> Result<()> {
     if args.first().is_some_and(|a| a == "--serve") {
         return server::run(&args[1], args[2].parse()?, args[3].parse()?);
     }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if args.first().is_some_and(|a| a == "--load") {
+        let (tenants, numbers) = (args[3].parse()?, args[4].parse()?);
+        let done = runtime.block_on(load::run(&args[1], args[2] == "stream", tenants, numbers, ROUND))?;
+        println!("{done} answers");
+        return Ok(());
+    }
     let number = |at: usize, default| args.get(at).map_or(Ok(default), |a| a.parse());
     let (rounds, tenants, numbers) = (number(0, 7)?, number(1, 1000)?, number(2, 1000)?);
     eprintln!("loading {tenants} tenants of {numbers} numbers...");
@@ -93,7 +102,6 @@ fn main() -> Result<()> {
         case("RouteCalls", 0, true),
         case("echo, bidirectional", 1, true),
     ];
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for round in 0..=rounds {
         for case in &mut cases {
             let served = &servers[case.server];
