@@ -42,8 +42,8 @@ pub fn run(mode: &str, tenants: usize, numbers: usize) -> Result<()> {
                 fill(&cell, tenants, numbers).await?;
                 let services = tandem_routing::build(&life, &cell, &tandem_routing::Config::default());
                 let gate = Gate::new(Callers::new(Table::default()).dev());
-                Server::new("bench", life.clone(), chance)
-                    .service(services.routing)
+                services
+                    .serve(Server::new("bench", life.clone(), chance))
                     .descriptors(tandem_proto::DESCRIPTORS)
                     .gate(move |method, headers, extensions| gate.check(method, headers, extensions))
                     .tcp(listener, None)

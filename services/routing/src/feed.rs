@@ -84,7 +84,7 @@ impl Edges {
 
 /// The EdgeFeed service as the wire sees it.
 #[derive(Debug)]
-pub struct Feed {
+pub(crate) struct Feed {
     life: Life,
     cell: Cell,
     edges: Edges,

@@ -16,24 +16,27 @@ mod config;
 mod feed;
 mod grpc;
 mod ring;
+mod route;
 mod service;
 
 pub use config::Config;
 pub use feed::{EdgeStatus, Edges};
 
+use std::sync::Arc;
 use tandem_cell::Cell;
+
 use tandem_proto::routing::v1::edge_feed_server::EdgeFeedServer;
-use tandem_proto::routing::v1::routing_server::RoutingServer;
 use tandem_runtime::drain::Life;
-use tandem_runtime::serve::MESSAGE_BYTES_MAX;
+use tandem_runtime::serve::{MESSAGE_BYTES_MAX, Server, Unary};
 
 /// The gRPC services of routing, ready for a server.
-#[derive(Debug)]
 pub struct Services {
     /// `tandem.routing.v1.Routing`.
-    pub routing: RoutingServer<grpc::Grpc>,
+    routing: grpc::Server,
+    /// Its `RouteCall`, answered from bytes.
+    route_call: Arc<dyn Unary>,
     /// `tandem.routing.v1.EdgeFeed`.
-    pub feed: EdgeFeedServer<feed::Feed>,
+    feed: EdgeFeedServer<feed::Feed>,
     /// The edges that follow the feed now.
     pub edges: Edges,
 }
@@ -45,9 +48,19 @@ pub fn build(life: &Life, cell: &Cell, config: &Config) -> Services {
     let edges = Edges::default();
     let feed = feed::Feed::new(life.clone(), cell.clone(), edges.clone());
     Services {
-        routing: RoutingServer::new(grpc::Grpc::new(service, life.drain.clone()))
-            .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        routing: grpc::Server::new(grpc::Grpc::new(service.clone(), life.drain.clone())),
+        route_call: Arc::new(service),
         feed: EdgeFeedServer::new(feed).max_decoding_message_size(MESSAGE_BYTES_MAX),
         edges,
+    }
+}
+
+impl Services {
+    /// Puts them on a server.
+    pub fn serve(self, server: Server) -> Server {
+        server
+            .service(self.routing)
+            .lean("/tandem.routing.v1.Routing/RouteCall", self.route_call)
+            .service(self.feed)
     }
 }

@@ -1,12 +1,14 @@
 //! Gathers the facts, asks the domain, keeps what was decided.
 
+use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use tandem_cell::Cell;
 use tandem_cell::follower::Snapshot;
 use tandem_domain::id::Revision;
 use tandem_domain::routing::attempt::Facts;
-use tandem_domain::routing::decision::Outcome;
+use tandem_domain::routing::decision::{Decision, Outcome};
 use tandem_domain::routing::trail::{NoTrail, Steps};
 use tandem_domain::routing::{decide, plan, render};
 use tandem_domain::view::TenantView;
@@ -16,11 +18,11 @@ use tandem_wire::attempt::Attempt;
 use tandem_wire::caller::Caller;
 use tandem_wire::decision::{Made, Source};
 use tandem_wire::page::{self, Key, List, Signer};
-use tandem_wire::request::DecisionFilter;
+use tandem_wire::request::{DecisionFilter, RouteCall};
 use tandem_wire::status::{Reason, Refusal};
 
 use crate::config::Config;
-use crate::ring::{Index, Ring};
+use crate::ring::{self, Index, Ring};
 
 /// What every handler shares.
 #[derive(Clone, Debug)]
@@ -50,14 +52,14 @@ impl Service {
         Self(Arc::new(Inner { cell, ring, signer: Signer::new(Key::new(key), None), process }))
     }
 
-    /// The tenant that a request names, as its caller may see it, at the revision that it asks for at least.
-    async fn tenant(
+    /// The tenant that a request names, as its caller may see it, if the view has reached the revision that it asks
+    /// for at least. None: not yet.
+    pub(crate) fn tenant_now(
         &self,
         caller: &Caller,
         parent: &str,
         min_revision: u64,
-        deadline: Option<Deadline>,
-    ) -> Result<Arc<TenantView>, Refusal> {
+    ) -> Result<Option<Arc<TenantView>>, Refusal> {
         let view = self.0.cell.view();
         if !view.is_synchronised() {
             return Err(Refusal::new(
@@ -65,55 +67,70 @@ impl Service {
                 "the view is not synchronised yet; ask another replica",
             ));
         }
-        let find =
-            |snapshot: &Snapshot| caller.tenant("parent", parent, |t| snapshot.view.tenant(t).cloned());
-        let tenant = find(&view.load())?;
-        if min_revision == 0 || view.reached(tenant.id()).0 >= min_revision {
+        let tenant = find(caller, parent, &view.load())?;
+        let reached = min_revision == 0 || view.reached(tenant.id()).0 >= min_revision;
+        Ok(reached.then_some(tenant))
+    }
+
+    /// The same, waiting for the revision within the deadline.
+    pub(crate) async fn tenant(
+        &self,
+        caller: &Caller,
+        parent: &str,
+        min_revision: u64,
+        deadline: Option<Deadline>,
+    ) -> Result<Arc<TenantView>, Refusal> {
+        if let Some(tenant) = self.tenant_now(caller, parent, min_revision)? {
             return Ok(tenant);
         }
+        let view = self.0.cell.view();
+        let id = find(caller, parent, &view.load())?.id().clone();
         // A tenth of what is left is kept, so that the caller hears why before its own patience ends.
         let left = deadline.map_or(WAIT, |d| d.remaining());
         let until = tokio::time::Instant::now() + left.mul_f32(0.9);
-        let waited = view.wait_for(tenant.id(), Revision(min_revision), until).await;
+        let waited = view.wait_for(&id, Revision(min_revision), until).await;
         let snapshot = waited.map_err(|late| Refusal::new(Reason::RevisionNotReached, late.to_string()))?;
-        find(&snapshot)
+        find(caller, parent, &snapshot)
     }
 
-    fn stale_ms(&self) -> u64 {
-        let now = self.0.cell.clock().unix_micros();
-        self.0.cell.view().stale_since().map_or(0, |since| now.saturating_sub(since) / 1000)
+    fn stale_ms(&self, now_us: u64) -> u64 {
+        self.0.cell.view().stale_since().map_or(0, |since| now_us.saturating_sub(since) / 1000)
     }
 
-    /// Decides one call.
-    pub(crate) async fn route(
+    /// Decides one call and keeps the decision. `write` puts the answer where it belongs and says which part of it
+    /// is the decision.
+    pub(crate) fn route(
         &self,
-        caller: &Caller,
-        request: pb::RouteCallRequest,
-        deadline: Option<Deadline>,
-    ) -> Result<pb::Decision, Refusal> {
-        let attempt = Attempt::read(request.attempt)?;
-        let tenant = self.tenant(caller, &request.parent, request.min_revision, deadline).await?;
+        tenant: &TenantView,
+        call: &RouteCall<'_>,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>, &Decision, Made<'_>) -> Range<usize>,
+    ) -> Result<(), Refusal> {
+        let attempt = call.attempt()?;
         let now_us = self.0.cell.clock().unix_micros();
         let facts = Facts { now_ms: now_us / 1000, ..Facts::default() };
-        let decided = decide(&tenant, &attempt.lend(), &facts, &mut NoTrail);
-        let place = self.0.ring.take();
-        let id = format!("{}-{}", self.0.process, place.sequence);
-        let made =
-            Made { tenant: &tenant.id().name, id: &id, source: Source::Live, stale_ms: self.stale_ms() };
-        let message = tandem_wire::decision::decision(&decided, made);
+        let decided = decide(tenant, attempt.call(), &facts, &mut NoTrail);
+        let sequence = self.0.ring.take();
+        let mut id = String::with_capacity(self.0.process.len() + 21);
+        // Writing into a String cannot fail.
+        let _ = write!(id, "{}-{sequence}", self.0.process);
+        let made = Made {
+            tenant: &tenant.id().name,
+            id: &id,
+            source: Source::Live,
+            stale_ms: self.stale_ms(now_us),
+        };
+        let place = write(out, &decided, made);
         let index = Index {
             at_us: now_us,
-            tenant: tenant.id().clone(),
+            tenant: tenant.id().incarnation,
             called: decided.called,
+            call_id: ring::hash(attempt.call_id()),
             routed: matches!(decided.outcome, Outcome::Route(_)),
         };
-        let mut fact = pb::DecisionFact {
-            at_us: index.at_us,
-            attempt: Some(attempt.into_message()),
-            decision: Some(message),
-        };
-        self.0.ring.fill(place, index, &fact);
-        Ok(fact.decision.take().unwrap_or_default())
+        let decision = out.get(place).unwrap_or_default();
+        self.0.ring.fill(sequence, index, call.attempt_bytes(), decision);
+        Ok(())
     }
 
     /// The whole expected way of one call, with every rule that was considered. Kept nowhere.
@@ -123,19 +140,20 @@ impl Service {
         request: pb::ExplainCallRequest,
         deadline: Option<Deadline>,
     ) -> Result<pb::Explanation, Refusal> {
-        let attempt = Attempt::read(request.attempt)?;
+        let attempt = Attempt::read(request.attempt.as_ref())?;
         let assumed = tandem_wire::plan::read_assumptions(request.assume)?;
         let tenant = self.tenant(caller, &request.parent, request.min_revision, deadline).await?;
-        let facts = Facts { now_ms: self.0.cell.clock().unix_micros() / 1000, ..assumed };
+        let now_us = self.0.cell.clock().unix_micros();
+        let facts = Facts { now_ms: now_us / 1000, ..assumed };
         let mut trail = Steps::default();
-        let decided = decide(&tenant, &attempt.lend(), &facts, &mut trail);
-        let whole = plan::plan(&tenant, &attempt.lend(), &facts, &mut trail);
+        let decided = decide(&tenant, attempt.call(), &facts, &mut trail);
+        let whole = plan::plan(&tenant, attempt.call(), &facts, &mut trail);
         let text = render::explanation(&decided, &whole, &trail);
         let made = Made {
             tenant: &tenant.id().name,
             id: "explained",
             source: Source::Live,
-            stale_ms: self.stale_ms(),
+            stale_ms: self.stale_ms(now_us),
         };
         let message = tandem_wire::decision::decision(&decided, made);
         Ok(tandem_wire::plan::explanation(message, &whole, &trail, text))
@@ -160,8 +178,12 @@ impl Service {
         };
         let position = self.0.signer.read(list, &request.page_token)?;
         let before = position.and_then(|p| p.try_into().ok()).map(u64::from_be_bytes);
-        let (facts, more) = self.0.ring.list(tenant.id(), &filter, before, size);
+        let (facts, more) = self.0.ring.list(tenant.id(), &filter, before, size).await;
         let next_page_token = more.map(|at| self.0.signer.sign(list, &at.to_be_bytes())).unwrap_or_default();
         Ok(pb::ListDecisionsResponse { decisions: facts, next_page_token })
     }
+}
+
+fn find(caller: &Caller, parent: &str, snapshot: &Snapshot) -> Result<Arc<TenantView>, Refusal> {
+    caller.tenant("parent", parent, |name| snapshot.view.tenant(name).cloned())
 }

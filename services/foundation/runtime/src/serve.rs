@@ -26,6 +26,7 @@ mod connection;
 mod deadline;
 mod guard;
 mod health;
+mod lean;
 mod pipe;
 mod refusal;
 mod stream;
@@ -43,6 +44,7 @@ use tonic::service::{Routes, RoutesBuilder};
 pub use connection::Peer;
 pub use deadline::{Deadline, Deadlines, Limits};
 pub use health::Health;
+pub use lean::{Answer, Reply, Unary};
 pub use pipe::{PipeListener, pipe};
 pub use refusal::{ERROR_DOMAIN, refusal};
 pub use tls::{ClientCertificates, Tls, TlsError, TlsFiles};
@@ -108,6 +110,7 @@ pub struct Server {
     reflection: bool,
     deadlines: Deadlines,
     connections: Connections,
+    lean: Vec<(&'static str, Arc<dyn Unary>)>,
     gate: Option<Arc<Gate>>,
     sockets: Vec<(TcpListener, Option<Tls>)>,
     pipes: Vec<PipeListener>,
@@ -125,6 +128,7 @@ impl Server {
             reflection: false,
             deadlines: Deadlines::default(),
             connections: Connections::default(),
+            lean: Vec::new(),
             gate: None,
             sockets: Vec::new(),
             pipes: Vec::new(),
@@ -137,6 +141,13 @@ impl Server {
         S::Future: Send,
     {
         self.routes.add_service(service);
+        self
+    }
+
+    /// Answers a unary method (as in `/tandem.routing.v1.Routing/RouteCall`) from bytes wherever that can be. A
+    /// [`service`](Self::service) must serve it too.
+    pub fn lean(mut self, method: &'static str, unary: Arc<dyn Unary>) -> Self {
+        self.lean.push((method, unary));
         self
     }
 
@@ -214,6 +225,7 @@ impl Server {
         }
         let guard = guard::Guard::new(
             self.routes.routes().prepare(),
+            self.lean,
             self.deadlines,
             self.gate,
             self.chance.clone(),

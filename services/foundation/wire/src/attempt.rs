@@ -1,7 +1,6 @@
 //! A call attempt as a client sends it.
 //!
-//! Hot path: every `RouteCall` passes here. The strings of the message are kept as they came and lent to the domain;
-//! nothing is copied.
+//! Hot path: every `RouteCall` passes here. The strings are lent to the domain as they came; nothing is copied.
 
 use tandem_domain::routing::attempt::{CallAttempt, Caller, Hints, Ingress, Method};
 use tandem_proto::routing::v1 as pb;
@@ -10,103 +9,115 @@ use crate::limits::{CALL_ID_BYTES_MAX, FORWARDS_MAX, INGRESS_BYTES_MAX, URI_BYTE
 use crate::terms;
 use crate::violation::{Reader, Violations};
 
-/// A call attempt whose message was checked: it has an ingress and a called party, and nothing is over its limit.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Attempt {
-    message: pb::CallAttempt,
-    method: Method,
-    by_user: bool,
+/// The fields of a `CallAttempt`, lent from the message or from its bytes, not yet checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Fields<'a> {
+    pub(crate) ingress: Option<Ingress<'a>>,
+    pub(crate) called: &'a str,
+    pub(crate) caller: &'a str,
+    pub(crate) asserted: &'a str,
+    pub(crate) private: bool,
+    pub(crate) replaces: bool,
+    pub(crate) forwarded_by: &'a str,
+    pub(crate) forwards: u32,
+    pub(crate) method: i32,
+    pub(crate) call_id: &'a str,
 }
 
-impl Attempt {
-    /// Takes the `attempt` of a request.
+impl<'a> From<&'a pb::CallAttempt> for Fields<'a> {
+    fn from(message: &'a pb::CallAttempt) -> Self {
+        use pb::call_attempt::Ingress as By;
+        Self {
+            ingress: message.ingress.as_ref().map(|by| match by {
+                By::Trunk(name) => Ingress::Trunk(name),
+                By::User(id) => Ingress::User(id),
+            }),
+            called: &message.called,
+            caller: &message.caller,
+            asserted: &message.asserted,
+            private: message.private,
+            replaces: message.replaces,
+            forwarded_by: &message.forwarded_by,
+            forwards: message.forwards,
+            method: message.method,
+            call_id: &message.call_id,
+        }
+    }
+}
+
+/// A call attempt that was checked: it has an ingress and a called party, and nothing is over its limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt<'a> {
+    call: CallAttempt<'a>,
+    call_id: &'a str,
+}
+
+impl<'a> Attempt<'a> {
+    /// Checks the `attempt` of a request.
     ///
     /// # Errors
     /// What is wrong, with fields from the request (`attempt.called`).
-    pub fn read(message: Option<pb::CallAttempt>) -> Result<Self, Violations> {
+    pub fn read(message: Option<&'a pb::CallAttempt>) -> Result<Self, Violations> {
+        Self::check(message.map(Fields::from))
+    }
+
+    pub(crate) fn check(fields: Option<Fields<'a>>) -> Result<Self, Violations> {
         let mut reader = Reader::new();
-        let Some(message) = message else {
+        let Some(fields) = fields else {
             reader.wrong("attempt", "is missing", "say which call: set attempt.called and attempt.trunk");
             return reader.finish(None);
         };
-        let (field, ingress, by_user) = match &message.ingress {
-            Some(pb::call_attempt::Ingress::Trunk(name)) => ("attempt.trunk", name.as_str(), false),
-            Some(pb::call_attempt::Ingress::User(id)) => ("attempt.user", id.as_str(), true),
-            None => ("attempt.trunk", "", false),
+        let (field, name) = match fields.ingress {
+            Some(Ingress::Trunk(name)) => ("attempt.trunk", name),
+            Some(Ingress::User(id)) => ("attempt.user", id),
+            None => ("attempt.trunk", ""),
         };
-        if ingress.is_empty() {
+        if name.is_empty() {
             reader.wrong(field, "is empty", "name the trunk that the call came in by, or the user who calls");
         }
-        reader.check_line(field, ingress, INGRESS_BYTES_MAX);
-        if message.called.is_empty() {
+        reader.check_line(field, name, INGRESS_BYTES_MAX);
+        if fields.called.is_empty() {
             reader.wrong("attempt.called", "is empty", CALLED);
         }
-        reader.check_line("attempt.called", &message.called, URI_BYTES_MAX);
-        reader.check_line("attempt.caller", &message.caller, URI_BYTES_MAX);
-        reader.check_line("attempt.asserted", &message.asserted, URI_BYTES_MAX);
-        reader.check_line("attempt.forwarded_by", &message.forwarded_by, URI_BYTES_MAX);
-        if message.forwards > FORWARDS_MAX {
-            let problem = format!("{} is too large", message.forwards);
+        reader.check_line("attempt.called", fields.called, URI_BYTES_MAX);
+        reader.check_line("attempt.caller", fields.caller, URI_BYTES_MAX);
+        reader.check_line("attempt.asserted", fields.asserted, URI_BYTES_MAX);
+        reader.check_line("attempt.forwarded_by", fields.forwarded_by, URI_BYTES_MAX);
+        if fields.forwards > FORWARDS_MAX {
+            let problem = format!("{} is too large", fields.forwards);
             reader.wrong("attempt.forwards", problem, format!("at most {FORWARDS_MAX}"));
         }
         // A client that does not say the method means a new call: most clients only ever ask for those.
-        let method = if message.method == 0 {
+        let method = if fields.method == 0 {
             Some(Method::Invite)
         } else {
-            reader.term("attempt.method", message.method)
+            reader.term("attempt.method", fields.method)
         };
-        reader.check_line("attempt.call_id", &message.call_id, CALL_ID_BYTES_MAX);
-        reader.finish(method.map(|method| Self { message, method, by_user }))
+        reader.check_line("attempt.call_id", fields.call_id, CALL_ID_BYTES_MAX);
+        let call = fields.ingress.zip(method).map(|(ingress, method)| CallAttempt {
+            ingress,
+            called: fields.called,
+            caller: Caller { from: fields.caller, asserted: some(fields.asserted), private: fields.private },
+            hints: Hints {
+                replaces: fields.replaces,
+                forwarded_by: some(fields.forwarded_by),
+                forwards: u8::try_from(fields.forwards).unwrap_or(u8::MAX),
+            },
+            method,
+        });
+        reader.finish(call.map(|call| Self { call, call_id: fields.call_id }))
     }
 
     /// The same as the domain reads it.
     #[must_use]
-    pub fn lend(&self) -> CallAttempt<'_> {
-        let message = &self.message;
-        CallAttempt {
-            ingress: if self.by_user {
-                Ingress::User(self.ingress())
-            } else {
-                Ingress::Trunk(self.ingress())
-            },
-            called: &message.called,
-            caller: Caller {
-                from: &message.caller,
-                asserted: some(&message.asserted),
-                private: message.private,
-            },
-            hints: Hints {
-                replaces: message.replaces,
-                forwarded_by: some(&message.forwarded_by),
-                forwards: u8::try_from(message.forwards).unwrap_or(u8::MAX),
-            },
-            method: self.method,
-        }
-    }
-
-    fn ingress(&self) -> &str {
-        match &self.message.ingress {
-            Some(pb::call_attempt::Ingress::Trunk(name) | pb::call_attempt::Ingress::User(name)) => name,
-            None => "",
-        }
+    pub const fn call(&self) -> &CallAttempt<'a> {
+        &self.call
     }
 
     /// The Call-ID, for whoever remembers the decision. Empty: none was given.
     #[must_use]
-    pub fn call_id(&self) -> &str {
-        &self.message.call_id
-    }
-
-    /// The message as it came.
-    #[must_use]
-    pub fn message(&self) -> &pb::CallAttempt {
-        &self.message
-    }
-
-    /// The message as it came.
-    #[must_use]
-    pub fn into_message(self) -> pb::CallAttempt {
-        self.message
+    pub const fn call_id(&self) -> &'a str {
+        self.call_id
     }
 }
 
@@ -161,19 +172,19 @@ mod tests {
             call_id: "a@b".into(),
             ..good()
         };
-        let attempt = Attempt::read(Some(message.clone())).unwrap();
-        let lent = attempt.lend();
+        let attempt = Attempt::read(Some(&message)).unwrap();
+        let lent = attempt.call();
         assert_eq!(lent.ingress, Ingress::Trunk("gateway"));
         assert_eq!(lent.called, "tel:+4930123456");
         assert_eq!(lent.caller.asserted, Some("tel:+4989"));
         assert_eq!((lent.hints.forwards, lent.hints.forwarded_by), (3, None));
         assert_eq!(lent.method, Method::Refer);
-        assert_eq!(super::message(&lent, attempt.call_id()), message);
+        assert_eq!(super::message(lent, attempt.call_id()), message);
     }
 
     #[test]
     fn an_attempt_that_says_no_method_is_a_new_call() {
-        assert_eq!(Attempt::read(Some(good())).unwrap().lend().method, Method::Invite);
+        assert_eq!(Attempt::read(Some(&good())).unwrap().call().method, Method::Invite);
     }
 
     #[test]
@@ -190,7 +201,7 @@ mod tests {
             (pb::CallAttempt { call_id: long, ..good() }, "attempt.call_id"),
         ];
         for (message, field) in cases {
-            let violations = Attempt::read(Some(message)).unwrap_err();
+            let violations = Attempt::read(Some(&message)).unwrap_err();
             let fields: Vec<_> = violations.iter().map(|v| v.field.as_str()).collect();
             assert_eq!(fields, [field]);
         }

@@ -131,10 +131,21 @@ impl Caller {
     /// # Errors
     /// `INTERNAL` when nobody was identified: the gate is not in the way, which is a fault of ours.
     pub fn of<T>(request: &tonic::Request<T>) -> Result<Self, Refusal> {
-        request.extensions().get::<Self>().cloned().ok_or_else(|| {
-            tracing::error!("a request reached its handler without a caller: the server has no gate");
-            Refusal::internal()
-        })
+        let found = request.extensions().get::<Self>().cloned();
+        found.map_or_else(Self::nobody, Ok)
+    }
+
+    /// The same of a request that is answered from its bytes.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn within(extensions: &http::Extensions) -> Result<Self, Refusal> {
+        extensions.get::<Self>().cloned().map_or_else(Self::nobody, Ok)
+    }
+
+    fn nobody() -> Result<Self, Refusal> {
+        tracing::error!("a request reached its handler without a caller: the server has no gate");
+        Err(Refusal::internal())
     }
 
     /// What logs and page tokens call it.

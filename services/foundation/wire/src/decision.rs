@@ -1,16 +1,19 @@
 //! A decision as a client reads it.
 //!
-//! Hot path: every `RouteCall` passes here. Strings that the message must own are each allocated once, at their size.
+use std::ops::Range;
 
+use prost::Message as _;
 use tandem_domain::document::terms::DiversionForm;
 use tandem_domain::id::TenantName;
+use tandem_domain::number::Number;
 use tandem_domain::routing::decision::{
     Carriage, Decision, Identity, Outcome, Owner, Rejection, Route, Target, Treatment,
 };
 use tandem_domain::routing::trail::Step;
 use tandem_proto::routing::v1 as pb;
 
-use crate::terms;
+use crate::bytes::Writer;
+use crate::{name, terms};
 
 /// Where what was decided from came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -34,46 +37,65 @@ pub struct Made<'a> {
     pub stale_ms: u64,
 }
 
-/// The message of a decision.
+/// Appends a `routing.v1.Decision`, encoded. Where in `out` it lies.
+///
+/// Hot path: every `RouteCall` passes here, and no message is built in between.
+pub fn write(out: &mut Vec<u8>, decision: &Decision, made: Made<'_>) -> Range<usize> {
+    let from = out.len();
+    write_decision(&mut Writer::new(out), decision, made);
+    from..out.len()
+}
+
+/// Appends a `routing.v1.RouteCallsResponse` with a decision, encoded. Where in `out` the decision lies.
+pub fn write_answer(out: &mut Vec<u8>, tag: u64, decision: &Decision, made: Made<'_>) -> Range<usize> {
+    let mut out = Writer::new(out);
+    out.number(1, tag);
+    out.message(2, |out| write_decision(out, decision, made))
+}
+
+/// Field by field as `decision.proto` numbers them.
+fn write_decision(out: &mut Writer<'_>, decision: &Decision, made: Made<'_>) {
+    out.message(1, |out| name::write_decision(out, made.tenant, made.id));
+    out.number(2, decision.revision.0);
+    if let Some(number) = decision.called {
+        out.message(3, |out| write_canonical(out, number));
+    }
+    out.message(4, |out| write_owner(out, &decision.owner));
+    out.flag(5, decision.emergency);
+    match &decision.outcome {
+        Outcome::Route(route) => out.message(6, |out| write_route(out, route)),
+        Outcome::Reject(refused) => out.message(7, |out| write_rejection(out, refused)),
+    };
+    let source = match made.source {
+        Source::Live => pb::decision::Source::Live,
+        Source::LastGood => pb::decision::Source::LastGood,
+    };
+    out.term(8, source.into());
+    out.number(9, made.stale_ms);
+}
+
+/// The same as a message, off the hot path: read back from what [`write`] wrote, so that there is one translation.
 #[must_use]
 pub fn decision(decision: &Decision, made: Made<'_>) -> pb::Decision {
-    let outcome = match &decision.outcome {
-        Outcome::Route(taken) => pb::decision::Outcome::Route(route(taken)),
-        Outcome::Reject(refused) => pb::decision::Outcome::Rejection(rejection(refused)),
-    };
-    pb::Decision {
-        name: crate::name::decision(made.tenant, made.id),
-        revision: decision.revision.0,
-        called: decision.called.map(canonical).unwrap_or_default(),
-        owner: Some(owner(&decision.owner)),
-        emergency: decision.emergency,
-        outcome: Some(outcome),
-        source: match made.source {
-            Source::Live => pb::decision::Source::Live,
-            Source::LastGood => pb::decision::Source::LastGood,
-        }
-        .into(),
-        stale_ms: made.stale_ms,
-    }
+    let mut bytes = Vec::with_capacity(1024);
+    write(&mut bytes, decision, made);
+    // What we wrote can be read; a property test holds it.
+    pb::Decision::decode(bytes.as_slice()).unwrap_or_default()
 }
 
 /// A number's canonical form, without the formatting machinery: at most `+`, 15 digits, `;ext=`, 15 digits.
-pub(crate) fn canonical(number: tandem_domain::number::Number) -> String {
-    let mut text = String::with_capacity(40);
+fn write_canonical(out: &mut Writer<'_>, number: Number) {
     if number.is_global() {
-        text.push('+');
+        out.raw(b"+");
     }
-    text.extend(number.digits().iter().map(|digit| char::from(b'0' + digit)));
+    number.digits().iter().for_each(|digit| out.raw(&[b'0' + digit]));
     if !number.ext().is_empty() {
-        text.push_str(";ext=");
-        text.extend(number.ext().iter().map(|digit| char::from(b'0' + digit)));
+        out.raw(b";ext=");
+        number.ext().iter().for_each(|digit| out.raw(&[b'0' + digit]));
     }
-    text
 }
 
-/// Whose number it is.
-#[must_use]
-pub fn owner(owner: &Owner) -> pb::Owner {
+fn write_owner(out: &mut Writer<'_>, owner: &Owner) {
     use pb::owner::Kind;
     let (kind, id) = match owner {
         Owner::CicUser(id) => (Kind::CicUser, id.as_str()),
@@ -87,74 +109,72 @@ pub fn owner(owner: &Owner) -> pb::Owner {
         Owner::Refused => (Kind::Refused, ""),
         Owner::NotLookedUp => (Kind::NotLookedUp, ""),
     };
-    pb::Owner { kind: kind.into(), id: id.into() }
+    out.term(1, kind.into());
+    out.text(2, id);
 }
 
-/// Where a call goes.
-#[must_use]
-pub fn route(route: &Route) -> pb::Route {
-    pb::Route {
-        carriage: match route.carriage {
-            Carriage::Redirect => pb::route::Carriage::Redirect,
-            Carriage::Proxy => pb::route::Carriage::Proxy,
-        }
-        .into(),
-        targets: route.targets.iter().map(target).collect(),
-        treatment: (route.treatment != Treatment::default()).then(|| treatment(&route.treatment)),
-        survivable: route.survivable,
-    }
-}
-
-/// One address to try.
-#[must_use]
-pub fn target(target: &Target) -> pb::Target {
-    pb::Target {
-        trunk: target.trunk.as_str().into(),
-        host: target.host.as_ref().into(),
-        port: target.port.into(),
-        transport: terms::transport(target.transport).into(),
-        request_uri: target.request_uri.as_ref().into(),
-        identity: Some(identity(&target.identity)),
-        no_response_ms: target.no_response_ms,
-        only_100_ms: target.only_100_ms,
-        retry_on: target.retry_on.iter().map(|status| u32::from(*status)).collect(),
-    }
-}
-
-/// Who the trunk is told calls.
-#[must_use]
-pub fn identity(identity: &Identity) -> pb::Identity {
-    pb::Identity {
-        asserted: identity.asserted.clone(),
-        privacy: identity.privacy.unwrap_or_default().into(),
-        diversion: terms::diversion(identity.diversion).into(),
-        strip: identity.strip,
-    }
-}
-
-/// What happens when nobody takes the call.
-#[must_use]
-pub fn treatment(treatment: &Treatment) -> pb::Treatment {
-    let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
-    let (on_no_answer, seconds) = match &treatment.on_no_answer {
-        Some((target, seconds)) => (target.as_ref(), *seconds),
-        None => ("", 0),
+fn write_route(out: &mut Writer<'_>, route: &Route) {
+    let carriage = match route.carriage {
+        Carriage::Redirect => pb::route::Carriage::Redirect,
+        Carriage::Proxy => pb::route::Carriage::Proxy,
     };
-    pb::Treatment {
-        on_busy: text(&treatment.on_busy),
-        on_no_answer: on_no_answer.into(),
-        no_answer_seconds: seconds.into(),
-        on_unreachable: text(&treatment.on_unreachable),
+    out.term(1, carriage.into());
+    for target in &route.targets {
+        out.message(2, |out| write_target(out, target));
     }
+    if route.treatment != Treatment::default() {
+        out.message(3, |out| write_treatment(out, &route.treatment));
+    }
+    out.flag(4, route.survivable);
 }
 
-/// A call that goes nowhere. Without words of its own it says what to look at.
+fn write_target(out: &mut Writer<'_>, target: &Target) {
+    out.text(1, target.trunk.as_str());
+    out.text(2, &target.host);
+    out.number(3, target.port);
+    out.term(4, terms::transport(target.transport).into());
+    out.text(5, &target.request_uri);
+    out.message(6, |out| write_identity(out, &target.identity));
+    out.number(7, target.no_response_ms);
+    out.number(8, target.only_100_ms);
+    out.packed(9, target.retry_on.iter().map(|status| u64::from(*status)));
+}
+
+fn write_identity(out: &mut Writer<'_>, identity: &Identity) {
+    for value in &identity.asserted {
+        out.listed(1, value);
+    }
+    out.text(2, identity.privacy.unwrap_or_default());
+    out.term(3, terms::diversion(identity.diversion).into());
+    out.flag(4, identity.strip);
+}
+
+fn write_treatment(out: &mut Writer<'_>, treatment: &Treatment) {
+    out.text(1, treatment.on_busy.as_deref().unwrap_or_default());
+    if let Some((target, seconds)) = &treatment.on_no_answer {
+        out.text(2, target);
+        out.number(3, *seconds);
+    }
+    out.text(4, treatment.on_unreachable.as_deref().unwrap_or_default());
+}
+
+fn write_rejection(out: &mut Writer<'_>, rejection: &Rejection) {
+    out.text(1, rejection.reason.name());
+    out.text(2, what_to_look_at(rejection));
+    out.number(3, rejection.reason.status());
+}
+
+/// A rejection without words of its own says what to look at.
+fn what_to_look_at(rejection: &Rejection) -> &str {
+    if rejection.words.is_empty() { rejection.reason.hint() } else { &rejection.words }
+}
+
+/// A call that goes nowhere.
 #[must_use]
 pub fn rejection(rejection: &Rejection) -> pb::Rejection {
-    let message = if rejection.words.is_empty() { rejection.reason.hint() } else { &rejection.words };
     pb::Rejection {
         reason: rejection.reason.name().into(),
-        message: message.into(),
+        message: what_to_look_at(rejection).into(),
         sip_status: rejection.reason.status().into(),
     }
 }
@@ -183,10 +203,13 @@ pub fn diversion_form(identity: &pb::Identity) -> Option<DiversionForm> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::option::of;
+    use proptest::prelude::*;
+    use proptest::sample::select;
     use std::sync::Arc;
     use tandem_domain::document::terms::Transport;
     use tandem_domain::id::{Revision, TrunkName, UserId};
-    use tandem_domain::number::Number;
     use tandem_domain::routing::decision::Reason;
 
     fn made(tenant: &TenantName) -> Made<'_> {
@@ -269,7 +292,66 @@ mod tests {
     fn canonical_form_is_the_domains_own() {
         for text in ["+4930123456", "+4930123456;ext=12", "3456", "+493012345678901;ext=123456789012345"] {
             let number = Number::parse_canonical(text).unwrap();
-            assert_eq!(canonical(number), number.to_string());
+            let mut out = Vec::new();
+            write_canonical(&mut Writer::new(&mut out), number);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+    }
+
+    fn text() -> impl Strategy<Value = Box<str>> {
+        prop_oneof!["[ -~]{0,20}", "[a-z]{120,300}", "\\PC{0,8}"].prop_map(String::into_boxed_str)
+    }
+
+    prop_compose! {
+        fn target()(host in text(), uri in text(), asserted in vec(text(), 0..3), port: u16, wait: u32, strip: bool,
+                    retry in vec(any::<u16>(), 0..6), diversion in select(&[None, Some(DiversionForm::Diversion)][..]))
+                    -> Target {
+            let asserted = asserted.into_iter().map(String::from).collect();
+            let identity = Identity { asserted, privacy: strip.then_some("id"), diversion, strip };
+            Target {
+                trunk: TrunkName::parse("cic").unwrap(),
+                host: host.into(),
+                port,
+                transport: Transport::Tls,
+                request_uri: uri,
+                identity: Arc::new(identity),
+                no_response_ms: wait,
+                only_100_ms: wait / 2,
+                retry_on: retry.into(),
+            }
+        }
+    }
+
+    proptest! {
+        /// What is written is what prost writes of the same message: no field is put in a wrong place, none that has
+        /// its default is there, every length is the shortest.
+        #[test]
+        fn a_decision_is_written_as_prost_writes_it(
+            targets in vec(target(), 0..6),
+            busy in of(text()),
+            no_answer in of((text(), any::<u16>())),
+            revision: u64,
+            emergency: bool,
+            stale_ms: u64,
+        ) {
+            let treatment = Treatment { on_busy: busy, on_no_answer: no_answer, on_unreachable: None };
+            let route = Route { carriage: Carriage::Redirect, targets, treatment, survivable: emergency };
+            let outcome = Outcome::Route(route);
+            let whole = Decision { revision: Revision(revision), emergency, outcome, ..routed() };
+            let tenant = TenantName::parse("acme").unwrap();
+            let made = Made { stale_ms, ..made(&tenant) };
+            let mut bytes = Vec::new();
+            write(&mut bytes, &whole, made);
+            let message = pb::Decision::decode(bytes.as_slice()).expect("what was written can be read");
+            prop_assert_eq!(message.encode_to_vec(), bytes);
+            let Outcome::Route(route) = &whole.outcome else { unreachable!() };
+            let Some(pb::decision::Outcome::Route(read)) = message.outcome else { panic!("no route") };
+            prop_assert_eq!(read.targets.len(), route.targets.len());
+            for (read, target) in read.targets.iter().zip(&route.targets) {
+                prop_assert_eq!(read.request_uri.as_str(), &*target.request_uri);
+                prop_assert_eq!(&read.identity.as_ref().unwrap().asserted, &target.identity.asserted);
+                prop_assert_eq!(read.only_100_ms, target.only_100_ms);
+            }
         }
     }
 }

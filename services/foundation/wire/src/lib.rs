@@ -32,6 +32,7 @@
 
 pub mod attempt;
 pub mod authority;
+mod bytes;
 pub mod caller;
 pub mod decision;
 pub mod directory;

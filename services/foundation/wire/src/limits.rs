@@ -14,6 +14,10 @@ pub const CALL_ID_BYTES_MAX: usize = 256;
 /// The trunk or user that a call attempt names: a user id of 128 characters of up to 4 bytes.
 pub const INGRESS_BYTES_MAX: usize = 512;
 
+/// A `CallAttempt` that is read in place and kept as it came: twice what one within the limits above can have, keys
+/// and lengths included.
+pub const ATTEMPT_BYTES_MAX: usize = 8 * 1024;
+
 /// How often a call may have been forwarded: what one byte counts.
 pub const FORWARDS_MAX: u32 = 255;
 

@@ -17,6 +17,7 @@ use std::fmt;
 
 use tandem_domain::id::{StationId, TenantName, UserId, WorkgroupId};
 
+use crate::bytes::Writer;
 use crate::limits::NUMBER_BYTES_MAX;
 use crate::violation::{Violation, line_fault};
 
@@ -200,20 +201,29 @@ pub fn workgroup(tenant: &TenantName, id: &WorkgroupId) -> String {
     under(tenant, "workgroups", id.as_str())
 }
 
-/// `tenants/{tenant}/decisions/{decision}`.
+/// Whether a name is one of something of this tenant.
 #[must_use]
-pub fn decision(tenant: &TenantName, id: &str) -> String {
-    under(tenant, "decisions", id)
+pub fn is_under(name: &str, tenant: &TenantName) -> bool {
+    let rest = name.strip_prefix("tenants/").and_then(|rest| rest.strip_prefix(tenant.as_str()));
+    rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Appends `tenants/{tenant}/decisions/{decision}` to a message that is being written.
+pub(crate) fn write_decision(out: &mut Writer<'_>, tenant: &TenantName, id: &str) {
+    write_under(tenant, "decisions", id, |part| out.raw(part.as_bytes()));
 }
 
 fn under(tenant: &TenantName, collection: &str, id: &str) -> String {
-    let tenant = tenant.as_str();
-    let mut name = String::with_capacity(10 + tenant.len() + collection.len() + id.len());
-    for part in ["tenants/", tenant, "/", collection, "/"] {
-        name.push_str(part);
-    }
-    escape(id, &mut name);
+    let mut name = String::with_capacity(10 + tenant.as_str().len() + collection.len() + id.len());
+    write_under(tenant, collection, id, |part| name.push_str(part));
     name
+}
+
+fn write_under(tenant: &TenantName, collection: &str, id: &str, mut out: impl FnMut(&str)) {
+    for part in ["tenants/", tenant.as_str(), "/", collection, "/"] {
+        out(part);
+    }
+    escape(id, out);
 }
 
 /// RFC 3986 section 3.3: `pchar = unreserved / pct-encoded / sub-delims / ":" / "@"`.
@@ -223,20 +233,16 @@ const fn is_pchar(byte: u8) -> bool {
         || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
-fn escape(id: &str, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+fn escape(id: &str, mut out: impl FnMut(&str)) {
     let dots = matches!(id, "." | "..");
     if !dots && id.bytes().all(is_pchar) {
-        out.push_str(id);
-        return;
+        return out(id);
     }
     for byte in id.bytes() {
         if is_pchar(byte) && !dots {
-            out.push(char::from(byte));
+            out(char::from(byte).encode_utf8(&mut [0; 4]));
         } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 0xf)]));
+            out(&format!("%{byte:02X}"));
         }
     }
 }

@@ -9,7 +9,7 @@ use tandem_domain::routing::plan::{
 use tandem_domain::routing::trail::Steps;
 use tandem_proto::routing::v1 as pb;
 
-use crate::decision::{canonical, rejection, step};
+use crate::decision::{rejection, step};
 use crate::limits::{PLUG_INS_MAX, SILENT_SECONDS_MAX};
 use crate::violation::{Reader, Violations};
 
@@ -123,7 +123,7 @@ fn hop(hop: &Hop) -> pb::Hop {
     pb::Hop {
         element: element(hop.element).into(),
         site: hop.site.to_string(),
-        number: hop.number.map(canonical).unwrap_or_default(),
+        number: hop.number.map(|n| n.to_string()).unwrap_or_default(),
         decided_by: match hop.decided_by {
             DecidedBy::Tandem => "tandem",
             DecidedBy::Gateway => "gateway",

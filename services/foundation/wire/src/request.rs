@@ -1,5 +1,7 @@
 //! What else requests say: an import's header, what to find a user by, which decisions to list, an edge's greeting.
 
+mod route;
+
 use tandem_domain::document::terms::Source;
 use tandem_domain::id::{ListenerName, StationId, TenantName};
 use tandem_domain::number::Number;
@@ -14,6 +16,8 @@ use crate::limits::{
 };
 use crate::name::{Child, Name};
 use crate::violation::{Reader, Violations};
+
+pub use route::RouteCall;
 
 /// How an import changes the directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -102,7 +102,7 @@ pub(crate) fn serve(
         .pipe(pipe);
     if services.routing {
         let routing = tandem_routing::build(life, cell, &tandem_routing::Config::default());
-        server = server.service(routing.routing).service(routing.feed);
+        server = routing.serve(server);
     }
     if services.station {
         let station = tandem_station::build(life, cell, &tandem_station::Config::default());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::id::{SiteName, TrunkName, UserId};
 
 /// A call as it came in. Strings are borrowed from the message or request; nothing is decoded yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CallAttempt<'a> {
     /// By which trunk of the tenant it came in (an ingress claim decided that), or that a user of the API asks.
     pub ingress: Ingress<'a>,

@@ -13,7 +13,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
-use tonic::body::Body;
 
 use super::Connections;
 use super::guard::Guard;
@@ -161,7 +160,7 @@ impl Acceptor {
         let guard = self.guard.clone();
         let in_process = peer.is_in_process();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            guard.call(request.map(Body::new), peer.clone())
+            guard.call(request, peer.clone())
         });
         let mut builder = hyper::server::conn::http2::Builder::new(Tracked(calls.clone()));
         builder

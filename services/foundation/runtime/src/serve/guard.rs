@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response};
+use hyper::body::Incoming;
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -16,6 +18,7 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::deadline::{Deadline, Deadlines, LEAST, asked};
+use super::lean::{self, Unary};
 use super::refusal::refusal;
 use super::stream::Guarded;
 use super::{Gate, Peer};
@@ -26,13 +29,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The service that every connection shares.
 #[derive(Clone)]
-pub(super) struct Guard {
-    routes: Routes,
-    shared: Arc<Shared>,
-}
+pub(super) struct Guard(Arc<Shared>);
 
 struct Shared {
+    routes: Routes,
     deadlines: Deadlines,
+    lean: Vec<(&'static str, Arc<dyn Unary>)>,
     gate: Option<Arc<Gate>>,
     chance: Chance,
     drain: Drain,
@@ -43,32 +45,31 @@ type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + 
 impl Guard {
     pub(super) fn new(
         routes: Routes,
+        lean: Vec<(&'static str, Arc<dyn Unary>)>,
         deadlines: Deadlines,
         gate: Option<Arc<Gate>>,
         chance: Chance,
         drain: Drain,
     ) -> Self {
-        Self { routes, shared: Arc::new(Shared { deadlines, gate, chance, drain }) }
+        Self(Arc::new(Shared { routes, deadlines, lean, gate, chance, drain }))
     }
 
     /// Answers one call. Never fails: whatever goes wrong is a status.
-    pub(super) fn call(&self, mut request: Request<Body>, peer: Peer) -> Answer {
-        let id = take_id(request.headers()).unwrap_or_else(|| self.shared.chance.request_id());
-        let span = tracing::info_span!("rpc", method = request.uri().path(), request_id = %id);
-        request.extensions_mut().insert(peer);
-        request.extensions_mut().insert(id.clone());
-        let (request, timeout) = match span.in_scope(|| self.shared.admit(request)) {
-            Ok(admitted) => admitted,
+    pub(super) fn call(&self, request: Request<Incoming>, peer: Peer) -> Answer {
+        let (mut parts, body) = request.into_parts();
+        let id = take_id(&parts.headers).unwrap_or_else(|| self.0.chance.request_id());
+        let span = tracing::info_span!("rpc", method = parts.uri.path(), request_id = %id);
+        parts.extensions.insert(peer);
+        parts.extensions.insert(id.clone());
+        let timeout = match span.in_scope(|| self.0.admit(&mut parts)) {
+            Ok(timeout) => timeout,
             Err(status) => return Box::pin(std::future::ready(Ok(with_id(status.into_http(), &id)))),
         };
-        let watch = Watch::new(&self.shared, request.uri().path(), timeout);
-        let mut routes = self.routes.clone();
+        let watch = Watch::new(&self.0, parts.uri.path(), timeout);
+        let handled = AssertUnwindSafe(self.clone().handle(parts, body)).catch_unwind();
         let answer = async move {
-            // `Routes` is always ready (its `poll_ready` says so without looking).
-            let handled = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind();
             let mut response = match watch.run(handled).await {
-                Ok(Ok(Ok(response))) => response,
-                Ok(Ok(Err(never))) => match never {},
+                Ok(Ok(response)) => response,
                 Ok(Err(_panic)) => panicked().into_http(),
                 Err(status) => status.into_http(),
             };
@@ -80,12 +81,31 @@ impl Guard {
         };
         Box::pin(answer.instrument(span))
     }
+
+    /// By the short way where the method has one and the request fits it, else by the generated server.
+    async fn handle(self, parts: Parts, body: Incoming) -> Response<Body> {
+        let lean = self.0.lean(parts.uri.path()).filter(|_| lean::fits(&parts.method, &parts.headers));
+        let body = match lean {
+            None => Body::new(body),
+            Some(unary) => match lean::take(body).await {
+                lean::Taken::Whole(message) => {
+                    return lean::response(unary.call(message, &parts.extensions)).await;
+                }
+                lean::Taken::Odd(body) => Body::new(*body),
+            },
+        };
+        let mut routes = self.0.routes.clone();
+        // `Routes` is always ready (its `poll_ready` says so without looking).
+        match routes.call(Request::from_parts(parts, body)).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
 }
 
 impl Shared {
-    /// Reads the deadline and asks the gate, before anything else costs anything.
-    fn admit(&self, request: Request<Body>) -> Result<(Request<Body>, Option<Duration>), Status> {
-        let (mut parts, body) = request.into_parts();
+    /// Reads the deadline and asks the gate, before anything else costs anything. How long the call may take.
+    fn admit(&self, parts: &mut Parts) -> Result<Option<Duration>, Status> {
         let path = parts.uri.path();
         let asked = asked(&parts.headers).map_err(|()| {
             let message = "grpc-timeout must be one to eight digits and one of H, M, S, m, u, n";
@@ -102,7 +122,12 @@ impl Shared {
         if let Some(gate) = &self.gate {
             gate(path, &parts.headers, &mut parts.extensions)?;
         }
-        Ok((Request::from_parts(parts, body), timeout))
+        Ok(timeout)
+    }
+
+    /// Who answers a method by the short way. A few at the most: a walk beats a hash.
+    fn lean(&self, path: &str) -> Option<Arc<dyn Unary>> {
+        self.lean.iter().find(|(method, _)| *method == path).map(|(_, unary)| unary.clone())
     }
 }
 

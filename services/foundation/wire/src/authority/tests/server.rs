@@ -33,7 +33,7 @@ impl Routing for Cell {
         let request = request.into_inner();
         let there = |name: &str| self.0.contains(&name).then_some(());
         caller.tenant("parent", &request.parent, there)?;
-        Attempt::read(request.attempt)?;
+        Attempt::read(request.attempt.as_ref())?;
         Ok(Response::new(pb::Decision { name: caller.subject().into(), ..Default::default() }))
     }
 
