@@ -96,6 +96,11 @@ impl Digits {
         if n >= 16 { Self(0) } else { Self(self.0 << (4 * n)) }
     }
 
+    /// Appends the digits as text: without the formatting machinery, for numbers are written for every call.
+    pub(crate) fn push_to(self, out: &mut String) {
+        self.iter().for_each(|digit| out.push(char::from(b'0' + digit)));
+    }
+
     /// The digits as values 0 to 9.
     pub fn iter(self) -> impl Iterator<Item = u8> {
         (0..self.len()).map(move |at| ((self.0 >> (60 - 4 * at)) & 0xf) as u8 - 1)
@@ -153,6 +158,18 @@ impl Number {
             return None;
         }
         Self::global(Digits::parse(digits.as_bytes())?, Digits::parse(ext.as_bytes())?)
+    }
+
+    /// Appends the canonical form.
+    pub(crate) fn push_to(self, out: &mut String) {
+        if self.global {
+            out.push('+');
+        }
+        self.digits.push_to(out);
+        if !self.ext.is_empty() {
+            out.push_str(";ext=");
+            self.ext.push_to(out);
+        }
     }
 
     /// Whether it is a global number.

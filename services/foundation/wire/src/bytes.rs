@@ -135,13 +135,30 @@ impl<'o> Writer<'o> {
         let len = self.0.len() - at - 1;
         match self.0.get_mut(at) {
             Some(place) if len < 0x80 => *place = len as u8,
-            _ => {
-                let mut length = Vec::with_capacity(5);
-                varint(&mut length, len as u64);
-                self.0.splice(at..=at, length);
-            }
+            _ => self.make_room(at, len),
         }
         self.0.len() - len..self.0.len()
+    }
+
+    /// Writes a length of more than one byte at its place of one: what was written moves up.
+    fn make_room(&mut self, at: usize, len: usize) {
+        // Five bytes hold the length of any message that can be.
+        let (mut length, mut left, mut bytes) = ([0; 5], len, 0);
+        for byte in &mut length {
+            *byte = left as u8 | 0x80;
+            left >>= 7;
+            bytes += 1;
+            if left == 0 {
+                *byte &= 0x7f;
+                break;
+            }
+        }
+        let end = self.0.len();
+        self.0.resize(end + bytes - 1, 0);
+        self.0.copy_within(at + 1..end, at + bytes);
+        if let (Some(place), Some(length)) = (self.0.get_mut(at..at + bytes), length.get(..bytes)) {
+            place.copy_from_slice(length);
+        }
     }
 
     /// A packed list of numbers that is not empty.

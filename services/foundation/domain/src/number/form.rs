@@ -1,7 +1,5 @@
 //! How a number is written to a peer: each trunk names its form.
 
-use std::fmt::Write as _;
-
 use super::parse::Dialled;
 use super::{Number, Numbering};
 use crate::document::terms::NumberForm;
@@ -24,21 +22,30 @@ pub struct Written<'a> {
 /// A number of the tenant's own has one form. A global number of another country, or where the country is not
 /// known, is written as +E.164 in the national form: what is dialled before it abroad is the peer's to know.
 pub fn write_number(out: &mut String, written: &Written<'_>) {
-    // Writing to a String cannot fail.
-    let _ = match (written.form, written.dialled) {
-        (NumberForm::AsReceived, Some(Dialled::Local(digits))) => out.write_str(digits.as_str()),
-        _ if !written.number.is_global() => write!(out, "{}", written.number),
-        (NumberForm::E164, _) => write!(out, "{}", written.number.digits()),
+    // Digit by digit, without the formatting machinery: two or three numbers are written for every call.
+    match (written.form, written.dialled) {
+        (NumberForm::AsReceived, Some(Dialled::Local(digits))) => out.push_str(digits.as_str()),
+        _ if !written.number.is_global() => return written.number.push_to(out),
+        (NumberForm::E164, _) => written.number.digits().push_to(out),
         (NumberForm::National, _) => match national(written) {
-            Some((prefix, national)) => write!(out, "{prefix}{national}"),
-            None => write!(out, "+{}", written.number.digits()),
+            Some((prefix, national)) => {
+                prefix.push_to(out);
+                national.push_to(out);
+            }
+            None => push_global(out, written.number),
         },
-        _ => write!(out, "+{}", written.number.digits()),
-    };
+        _ => push_global(out, written.number),
+    }
     let ext = written.number.ext();
     if !ext.is_empty() {
-        let _ = write!(out, ";ext={ext}");
+        out.push_str(";ext=");
+        ext.push_to(out);
     }
+}
+
+fn push_global(out: &mut String, number: Number) {
+    out.push('+');
+    number.digits().push_to(out);
 }
 
 fn national(written: &Written<'_>) -> Option<(super::Digits, super::Digits)> {
@@ -59,20 +66,37 @@ pub fn write_uri(out: &mut String, written: &Written<'_>, host: &str, port: Opti
     write_number(out, written);
     let phone = out.get(user..).is_some_and(|u| u.starts_with('+'));
     let bare_v6 = host.contains(':') && !host.starts_with('[');
-    let _ = if bare_v6 { write!(out, "@[{host}]") } else { write!(out, "@{host}") };
+    out.push('@');
+    if bare_v6 {
+        out.push('[');
+    }
+    out.push_str(host);
+    if bare_v6 {
+        out.push(']');
+    }
     if let Some(port) = port {
-        let _ = write!(out, ":{port}");
+        out.push(':');
+        push_port(out, port);
     }
     if phone {
         out.push_str(";user=phone");
     }
 }
 
+fn push_port(out: &mut String, port: u16) {
+    let digits =
+        [port / 10_000, port / 1_000, port / 100, port / 10, port].map(|d| char::from(b'0' + (d % 10) as u8));
+    let leading = digits.iter().take(4).take_while(|d| **d == '0').count();
+    out.extend(digits.iter().skip(leading));
+}
+
 /// Appends the `tel:` URI of a global number; of a number of the tenant's own, with its context (RFC 3966 5.1.5).
 pub fn write_tel(out: &mut String, number: Number, context: &str) {
-    let _ = write!(out, "tel:{number}");
+    out.push_str("tel:");
+    number.push_to(out);
     if !number.is_global() {
-        let _ = write!(out, ";phone-context={context}");
+        out.push_str(";phone-context=");
+        out.push_str(context);
     }
 }
 
@@ -80,6 +104,15 @@ pub fn write_tel(out: &mut String, number: Number, context: &str) {
 mod tests {
     use super::*;
     use crate::number::{Digits, parse};
+
+    #[test]
+    fn ports_are_written_without_leading_zeros() {
+        for port in [0, 1, 9, 10, 99, 100, 5060, 9999, 10_000, 65_535] {
+            let mut out = String::new();
+            push_port(&mut out, port);
+            assert_eq!(out, port.to_string());
+        }
+    }
 
     #[test]
     fn each_form_is_written_as_its_peer_reads_it() {

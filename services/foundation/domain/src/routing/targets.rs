@@ -28,7 +28,7 @@ pub(super) trait Written {
 pub(super) fn targets(
     config: &Config,
     facts: &Facts,
-    chance: u64,
+    attempt: &CallAttempt<'_>,
     trunks: &[TrunkIx],
     written: &impl Written,
 ) -> Vec<Target> {
@@ -40,7 +40,7 @@ pub(super) fn targets(
             break;
         }
         for ix in trunks {
-            push(&mut out, config.trunk(*ix), facts, chance, silent, written);
+            push(&mut out, config.trunk(*ix), facts, attempt, silent, written);
         }
     }
     out
@@ -50,12 +50,12 @@ fn push(
     out: &mut Vec<Target>,
     trunk: &Trunk,
     facts: &Facts,
-    chance: u64,
+    attempt: &CallAttempt<'_>,
     silent: bool,
     written: &impl Written,
 ) {
     let mut identity: Option<Arc<Identity>> = None;
-    for at in order(&trunk.addresses, chance) {
+    for at in order(&trunk.addresses, || chance(attempt)) {
         let address = &trunk.addresses[usize::from(at)];
         if is_silent(facts, trunk, address) != silent || out.len() == TARGETS_MAX {
             continue;
@@ -80,13 +80,17 @@ pub(super) fn is_silent(facts: &Facts, trunk: &Trunk, address: &Address) -> bool
 }
 
 /// The order in which a trunk's addresses are tried: lower priority first, equals drawn by weight (RFC 2782).
-fn order(addresses: &[Address], chance: u64) -> SmallVec<[u16; 16]> {
+/// Chance is asked for only where there are equals to draw from.
+fn order(addresses: &[Address], chance: impl FnOnce() -> u64) -> SmallVec<[u16; 16]> {
+    if addresses.len() == 1 {
+        return SmallVec::from_slice(&[0]);
+    }
     let mut left: SmallVec<[u16; 16]> = (0_u16..).take(addresses.len()).collect();
     let address = |at: u16| &addresses[usize::from(at)];
     // Stable: equals stay in the document's order. Of equal priority those without weight come first, as the
     // RFC asks, so that they have a small chance.
     left.sort_by_key(|at| (address(*at).priority, address(*at).weight != 0));
-    let mut chance = chance;
+    let mut chance = chance();
     for from in 0..left.len() {
         let priority = address(left[from]).priority;
         let equals = left[from..].iter().take_while(|at| address(**at).priority == priority).count();
@@ -116,7 +120,7 @@ fn next(state: &mut u64) -> u64 {
 }
 
 /// What stands for chance in a decision: who calls whom from where, as FNV-1a, alike on every machine.
-pub(super) fn chance(attempt: &CallAttempt<'_>) -> u64 {
+fn chance(attempt: &CallAttempt<'_>) -> u64 {
     let from = match attempt.ingress {
         Ingress::Trunk(name) | Ingress::User(name) => name,
     };
@@ -142,7 +146,7 @@ mod tests {
     fn a_lower_priority_comes_first_whatever_the_weights() {
         let list = addresses(&[(10, 9), (0, 1), (10, 1), (5, 0)]);
         for chance in 0..100 {
-            let order = order(&list, chance);
+            let order = order(&list, || chance);
             assert_eq!(order[0], 1);
             assert_eq!(order[1], 3);
         }
@@ -154,7 +158,7 @@ mod tests {
         let list = addresses(&[(0, 3), (0, 1), (0, 0)]);
         let mut first = [0_u32; 3];
         for chance in 0..40_000_u64 {
-            first[usize::from(order(&list, chance)[0])] += 1;
+            first[usize::from(order(&list, || chance)[0])] += 1;
         }
         // The draw is one of 0..=4: 0 takes the address without weight, 1 to 3 the first, 4 the second.
         for (found, expected) in first.iter().zip([24_000_u32, 8_000, 8_000]) {
@@ -166,8 +170,8 @@ mod tests {
     fn the_same_chance_gives_the_same_order() {
         let list = addresses(&[(0, 1), (0, 1), (0, 1), (1, 1), (1, 1)]);
         for chance in 0..1_000 {
-            let once = order(&list, chance);
-            assert_eq!(once, order(&list, chance));
+            let once = order(&list, || chance);
+            assert_eq!(once, order(&list, || chance));
             let mut all = once.to_vec();
             all.sort_unstable();
             assert_eq!(all, [0, 1, 2, 3, 4], "each address exactly once");

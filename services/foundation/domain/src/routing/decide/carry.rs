@@ -32,8 +32,7 @@ impl<'a> Call<'a> {
         survivable: bool,
         trail: &mut T,
     ) -> Route {
-        let targets =
-            targets::targets(self.config, self.facts, targets::chance(self.attempt), trunks, writer);
+        let targets = targets::targets(self.config, self.facts, self.attempt, trunks, writer);
         self.tell_targets(&targets, trunks, trail);
         // An emergency call is never handed back to be placed anew: its identity must arrive.
         let carriage = match self.entry {
