@@ -68,9 +68,9 @@ impl Offline {
     /// # Errors
     /// What is wrong with the call as it is written.
     pub(super) fn route(&self, attempt: pb::CallAttempt) -> anyhow::Result<pb::Decision> {
-        let attempt = Attempt::read(Some(attempt)).map_err(refused)?;
+        let attempt = Attempt::read(Some(&attempt)).map_err(refused)?;
         let facts = Facts { now_ms: now_ms(), ..Facts::default() };
-        let decided = decide(&self.0, &attempt.lend(), &facts, &mut NoTrail);
+        let decided = decide(&self.0, attempt.call(), &facts, &mut NoTrail);
         Ok(tandem_wire::decision::decision(&decided, self.made()))
     }
 
@@ -83,12 +83,12 @@ impl Offline {
         attempt: pb::CallAttempt,
         assume: pb::Assumptions,
     ) -> anyhow::Result<pb::Explanation> {
-        let attempt = Attempt::read(Some(attempt)).map_err(refused)?;
+        let attempt = Attempt::read(Some(&attempt)).map_err(refused)?;
         let assumed = tandem_wire::plan::read_assumptions(Some(assume)).map_err(refused)?;
         let facts = Facts { now_ms: now_ms(), ..assumed };
         let mut trail = Steps::default();
-        let decided = decide(&self.0, &attempt.lend(), &facts, &mut trail);
-        let whole = plan::plan(&self.0, &attempt.lend(), &facts, &mut trail);
+        let decided = decide(&self.0, attempt.call(), &facts, &mut trail);
+        let whole = plan::plan(&self.0, attempt.call(), &facts, &mut trail);
         let text = render::explanation(&decided, &whole, &trail);
         let message = tandem_wire::decision::decision(&decided, self.made());
         Ok(tandem_wire::plan::explanation(message, &whole, &trail, text))
