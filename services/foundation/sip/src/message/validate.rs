@@ -79,7 +79,7 @@ pub fn check_request_uri<'a>(
     }
     keys.route().map_err(|_| Refusal::new(400, "Malformed Route"))?;
     let uri = keys.request_uri().map_err(|_| Refusal::new(400, "Malformed Request-URI"))?;
-    if uri.scheme == Scheme::Other {
+    if uri.scheme == Scheme::Other && !is_service_call(keys.method, &uri) {
         return Err(Refusal::new(416, "Unsupported URI Scheme"));
     }
     // RFC 3261 19.1.1 table 1: headers are not allowed in a Request-URI; taken for fields they would be an injection.
@@ -94,6 +94,16 @@ pub fn check_request_uri<'a>(
     }
     Ok((keys, uri))
 }
+
+/// Whether a service is called by its name, such as `urn:service:sos` (RFC 5031), or that call is acknowledged or taken
+/// back: it is no scheme that leads anywhere, and who decides about calls must see it.
+fn is_service_call(method: &str, uri: &Uri<'_>) -> bool {
+    let head = uri.as_str().as_bytes().get(..SERVICE.len());
+    matches!(method, "INVITE" | "ACK" | "CANCEL") && head.is_some_and(|h| h.eq_ignore_ascii_case(SERVICE))
+}
+
+/// What the name of a service begins with.
+const SERVICE: &[u8] = b"urn:service:";
 
 /// Checks what a proxy must before it forwards (16.3 steps 3 and 5). `options` are the option tags it knows.
 ///

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::message::Header;
+use crate::time::Now;
 use crate::transaction::{ClientId, Packet, Peer, ServerId};
 
 /// One address to try.
@@ -75,6 +76,8 @@ pub(super) struct Branch {
     /// The request as it was forwarded: CANCEL and ACK are made from it.
     pub(super) packet: Packet,
     pub(super) heard: Heard,
+    /// Until when it may ring (Timer C): a look that was set for sooner does not count.
+    pub(super) rings_until: Now,
     /// A CANCEL was sent, or is to be sent at the first provisional response (RFC 3261 9.1).
     pub(super) cancel: Cancel,
     /// The CANCEL's own transaction: its responses carry the same branch.

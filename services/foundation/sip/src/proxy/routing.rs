@@ -6,7 +6,7 @@ use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128 as _, SipHasher24 as SipHasher128};
 use smallvec::SmallVec;
 
-use crate::message::{Addr, Header, Message, Scheme, Uri, Via, list};
+use crate::message::{Addr, Header, Message, Scheme, Start, Uri, Via, list};
 use crate::transaction::{ClientId, ServerKey, Transport};
 
 use super::mark::Mark;
@@ -80,7 +80,11 @@ pub(super) fn server_key(config: &Config, message: &Message<'_>, method: &str, s
         let one = |h| message.first(h).unwrap_or_default();
         let from = tag(one(Header::From)).unwrap_or_default().as_bytes();
         let cseq = one(Header::CSeq).split(u8::is_ascii_whitespace).next().unwrap_or_default();
-        feed(&mut hasher, &[from, one(Header::CallId), cseq, top, method.as_bytes()]);
+        let uri = match message.start() {
+            Start::Request { uri, .. } => uri,
+            Start::Response { .. } => "",
+        };
+        feed(&mut hasher, &[uri.as_bytes(), from, one(Header::CallId), cseq, top, method.as_bytes()]);
     }
     ServerKey(hasher.finish128().as_u128())
 }

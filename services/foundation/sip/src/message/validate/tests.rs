@@ -68,6 +68,7 @@ fn requests_are_refused_with_a_reason() {
     };
     check("l: 4\n\nbody", "l: 5\n\nlarge", 413, "Request Entity Too Large");
     check("sip:a@b", "http://a", 416, "Unsupported URI Scheme");
+    check("sip:a@b", "urn:service:sos", 416, "Unsupported URI Scheme");
     check("sip:a@b", "sip:a@b@c", 400, "Malformed Request-URI");
     check("sip:a@b", "sip:a@b?Route=%3csip:c%3e", 400, "Headers in Request-URI");
     check("sip:f@g", "sip:f g", 400, "Malformed From");
@@ -107,4 +108,25 @@ fn hops_and_extensions_stop_a_request() {
     let mut table = Table::new();
     let message = table.parse_datagram(cancel.as_bytes()).unwrap();
     assert_eq!(check_forwarding(&message, &Keys::read(&message).unwrap(), &[]), Ok(()));
+}
+
+/// RFC 5031 4.1: the call for help names a service and no address.
+#[test]
+fn a_service_is_called_by_its_name() {
+    for (method, uri, expected) in [
+        ("INVITE", "urn:service:sos", true),
+        ("INVITE", "URN:Service:sos.fire", true),
+        ("ACK", "urn:service:sos", true),
+        ("CANCEL", "urn:service:sos", true),
+        ("MESSAGE", "urn:service:sos", false),
+        ("INVITE", "urn:service", false),
+        ("INVITE", "urn:isbn:1", false),
+        ("INVITE", "urn:services:sos", false),
+    ] {
+        let bytes = OPTIONS.replace("OPTIONS", method).replace("sip:a@b", uri).replace('\n', "\r\n");
+        let mut table = Table::new();
+        let message = table.parse_datagram(bytes.as_bytes()).unwrap();
+        let status = check_request(&message, 4).map_err(|refusal| refusal.status).map(|_| ());
+        assert_eq!(status, if expected { Ok(()) } else { Err(416) }, "{method} {uri}");
+    }
 }

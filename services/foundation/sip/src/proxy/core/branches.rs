@@ -112,6 +112,7 @@ impl Proxy {
             tag: target.map_or(u32::MAX, |t| t.tag),
             packet,
             heard: Heard::Nothing,
+            rings_until: now + self.config.timer_c,
             cancel: Cancel::No,
             cancel_client: None,
             strips: onward.strips,

@@ -15,6 +15,11 @@ impl Proxy {
     /// (its tenant).
     pub fn on_request(&mut self, message: &Message<'_>, scope: u64, from: Peer, now: Now) -> Incoming {
         let Start::Request { method, uri } = message.start() else { return Incoming::Handled };
+        if method == "BENOTIFY" {
+            // MS-SIP: nobody answers it, so that nobody waits for it: not for us to begin a transaction either.
+            self.pass_unanswered(message, uri, scope, from);
+            return Incoming::Handled;
+        }
         let key = routing::server_key(&self.config, message, method, scope);
         let received = self.layer.on_request(key, method.as_bytes(), from, now);
         self.collect();
@@ -22,7 +27,7 @@ impl Proxy {
             Err(_) => Incoming::Full,
             Ok(Received::Absorbed) => Incoming::Handled,
             Ok(Received::Ack) => {
-                self.pass_ack(message, uri, scope, from);
+                self.pass_unanswered(message, uri, scope, from);
                 Incoming::Handled
             }
             Ok(Received::New(server)) if method == "CANCEL" => {
@@ -107,8 +112,9 @@ impl Proxy {
         self.collect();
     }
 
-    /// An ACK for a 2xx goes its own way, end to end (RFC 3261 16.11 tells stateless forwarding).
-    fn pass_ack(&mut self, message: &Message<'_>, uri: &str, scope: u64, upstream: Peer) {
+    /// What gets no answer goes its own way, end to end (RFC 3261 16.11 tells stateless forwarding): an ACK for a 2xx,
+    /// a BENOTIFY. Without a Route of ours it goes nowhere.
+    fn pass_unanswered(&mut self, message: &Message<'_>, uri: &str, scope: u64, upstream: Peer) {
         let Way::Onward(onward) = routing::way(&self.config, message, uri, upstream.listener, scope) else {
             return;
         };

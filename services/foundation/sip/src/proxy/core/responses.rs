@@ -87,14 +87,15 @@ impl Proxy {
         if !matches!(branch.heard, Heard::Final(_)) {
             branch.heard = Heard::Provisional;
         }
-        let (left, tag) = (branch.left, branch.tag);
+        // 16.7 step 2: Timer C starts again.
+        branch.rings_until = now + self.config.timer_c;
+        let (left, tag, rings_until) = (branch.left, branch.tag, branch.rings_until);
         self.cancel_if_wanted(id, at, now);
         if left {
             return;
         }
         if invite {
-            // 16.7 step 2: Timer C starts again.
-            self.waits.set(now + self.config.timer_c, Wait::TimerC(id, at));
+            self.waits.set(rings_until, Wait::TimerC(id, at));
         }
         if first {
             if let Some(call) = self.calls.get_mut(&id) {

@@ -109,7 +109,9 @@ impl Proxy {
 
     fn timer_c(&mut self, id: CallId, at: usize, now: Now) {
         let Some(call) = self.calls.get_mut(&id).filter(|c| !c.done && !c.answered) else { return };
-        let Some(branch) = call.branches.get(at).filter(|b| b.is_pending()) else { return };
+        let Some(branch) = call.branches.get(at).filter(|b| b.is_pending() && b.rings_until <= now) else {
+            return;
+        };
         if branch.heard == Heard::Nothing {
             // Its own timer B says so sooner.
             return;
