@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tandem_proto::routing::v1::CallEvent;
 use tandem_proto::routing::v1::follow_request::CallEvents;
-use tandem_wire::limits::CALL_EVENTS_MAX;
+use tandem_wire::limits::{CALL_EVENTS_MAX, CALL_ID_BYTES_MAX};
 use tokio::sync::mpsc;
 
 use crate::stats::Counters;
@@ -48,11 +48,21 @@ impl Events {
     }
 
     /// Says what became of a call. Never waits.
-    pub(crate) fn tell(&self, event: CallEvent) {
-        if self.sender.as_ref().is_some_and(|sender| sender.try_send(event).is_err()) {
+    pub(crate) fn tell(&self, mut event: CallEvent) {
+        let Some(sender) = &self.sender else { return };
+        clean(&mut event.call_id);
+        if sender.try_send(event).is_err() {
             self.counters.events_dropped.up();
         }
     }
+}
+
+/// Makes a Call-ID what upstream takes, whatever a peer sent: one line, not too long. Those that begin alike and were cut
+/// are still told apart by their decisions.
+fn clean(call_id: &mut String) {
+    call_id.retain(|c| !c.is_control());
+    let end = (0..=call_id.len().min(CALL_ID_BYTES_MAX)).rev().find(|at| call_id.is_char_boundary(*at));
+    call_id.truncate(end.unwrap_or(0));
 }
 
 impl Outbox {
@@ -89,6 +99,22 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Upstream refuses a message that holds one such.
+    #[tokio::test]
+    async fn a_call_id_of_any_length_is_told() {
+        let (events, mut outbox) = events(Arc::new(Counters::new()));
+        for call_id in
+            ["short".to_owned(), "x".repeat(300), format!("{}\u{e9}", "y".repeat(255)), "a\u{85}b".into()]
+        {
+            events.tell(CallEvent { tenant: "acme".into(), call_id, ..CallEvent::default() });
+        }
+        assert!(outbox.fill().await);
+        let calls = outbox.take().unwrap();
+        assert_eq!(tandem_wire::request::check_call_events(&calls), Ok(()));
+        let ids: Vec<&str> = calls.events.iter().map(|e| e.call_id.as_str()).collect();
+        assert_eq!(ids, ["short", &"x".repeat(256), &"y".repeat(255), "ab"]);
+    }
 
     #[tokio::test]
     async fn the_oldest_go_first_and_are_counted() {

@@ -12,6 +12,7 @@
 
 mod disk;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use tandem_wire::feed::{Read, read};
 use tandem_wire::limits::REJECTION_BYTES_MAX;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 
@@ -114,8 +116,8 @@ impl Feed {
                 tracing::info!(file = %path.display(), age = ?before, changes = changes.len(), "decides by the last good feed");
                 feed.publish(true, Some(Away { since: feed.given.clock.monotonic(), before }));
             }
-            let disk = Disk::new(path, &kept)?;
-            feed.keep = Some(keeper(disk, &feed.given.life.tasks));
+            let disk = Disk::new(path.clone(), &kept)?;
+            feed.keep = Some(keeper(path, disk, &feed.given.life.tasks));
         }
         Ok(feed)
     }
@@ -137,7 +139,8 @@ impl Feed {
             }
             pause = if followed { PAUSE } else { (pause * 2).min(PAUSE_MAX) };
             let wait = self.given.chance.jitter(pause, 50);
-            tracing::warn!(upstream = %ended, again_in = ?wait, "the feed is lost; calls go on by the last good one");
+            let (calls, mend) = meaning(&ended, self.given.facts.borrow().ready);
+            tracing::warn!(upstream = %ended, again_in = ?wait, "the feed is not there; {calls}; {mend}");
             self.lost();
             let clock = self.given.clock.clone();
             let over = clock.sleep(wait);
@@ -332,6 +335,30 @@ impl Feed {
     }
 }
 
+/// What it means for calls that the feed is not there, and what mends it.
+fn meaning(ended: &Ended, ready: bool) -> (&'static str, &'static str) {
+    let calls = if ready {
+        "calls go on by the last good one"
+    } else {
+        "there was none yet, so that every call is a stranger's"
+    };
+    let code = match ended {
+        Ended::Status(status) => status.code(),
+        Ended::Closed | Ended::Silent(_) | Ended::Leaving => Code::Unavailable,
+    };
+    let mend = match code {
+        Code::Unauthenticated => "give a token or a certificate that upstream knows",
+        Code::PermissionDenied => {
+            "upstream's list of callers must give this one the feed, and the tenants it asks for"
+        }
+        Code::NotFound | Code::InvalidArgument => {
+            "upstream does not take what was asked for: see its tenants' names"
+        }
+        _ => "see that upstream runs where it was said to be, and that the network leads there",
+    };
+    (calls, mend)
+}
+
 async fn acknowledge(
     up: &mpsc::Sender<pb::FollowRequest>,
     nonce: u64,
@@ -343,7 +370,7 @@ async fn acknowledge(
 }
 
 /// The task that writes to disk, off the threads that calls run on.
-fn keeper(mut disk: Disk, tasks: &Tasks) -> mpsc::Sender<Keep> {
+fn keeper(path: PathBuf, mut disk: Disk, tasks: &Tasks) -> mpsc::Sender<Keep> {
     let (sender, mut wanted) = mpsc::channel(KEEP_MAX);
     tasks.spawn("last good feed", async move {
         let mut batch = Vec::new();
@@ -359,10 +386,32 @@ fn keeper(mut disk: Disk, tasks: &Tasks) -> mpsc::Sender<Keep> {
             let Ok((after, result)) = done.await else { return };
             disk = after;
             if let Err(error) = result {
-                tracing::error!(%error, "the last good feed cannot be written: free or mend the disk; calls go on, a restart \
+                tracing::error!(%error, file = %path.display(), "the last good feed cannot be written: free or mend the disk; calls go on, a restart \
                     would begin with what is there");
             }
         }
     });
     sender
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feed_that_is_not_there_says_what_that_means_and_what_mends_it() {
+        let of = |ended, ready| {
+            let (calls, mend) = meaning(&ended, ready);
+            format!("{calls}; {mend}")
+        };
+        let status = |code| Ended::Status(tonic::Status::new(code, ""));
+        assert!(
+            of(Ended::Closed, true).starts_with("calls go on by the last good one; see that upstream runs")
+        );
+        assert!(of(Ended::Closed, false).starts_with("there was none yet"));
+        assert!(of(status(Code::Unauthenticated), false).ends_with("that upstream knows"));
+        assert!(of(status(Code::PermissionDenied), false).contains("list of callers"));
+        assert!(of(status(Code::NotFound), false).ends_with("see its tenants' names"));
+        assert!(of(status(Code::Unavailable), true).contains("the network"));
+    }
 }

@@ -162,13 +162,21 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// A writer that goes on with the file that was read.
+    /// A writer that goes on with the file that was read, or will begin one: whether it can is found out now, and not
+    /// when the feed comes and calls are up.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
     pub(crate) fn new(path: PathBuf, kept: &Kept) -> io::Result<Self> {
         let mut disk = Self { path, file: None, snapshot: None, base: 0, appended: 0 };
         if kept.changes.is_some() {
             let file = OpenOptions::new().append(true).open(&disk.path)?;
             file.set_len(kept.bytes)?;
             (disk.file, disk.base) = (Some(file), kept.bytes);
+        } else {
+            disk.begin()?;
+            disk.snapshot = None;
+            fs::remove_file(disk.beside())?;
         }
         Ok(disk)
     }

@@ -34,6 +34,18 @@ fn names(kept: &Kept) -> Vec<&str> {
 }
 
 #[test]
+fn a_place_that_cannot_be_written_is_found_out_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "in the way").unwrap();
+    assert!(Disk::new(file.join("feed"), &Kept::default()).is_err());
+    // Where it can, nothing is left of the trial.
+    let free = dir.path().join("state");
+    assert!(Disk::new(free.join("feed"), &Kept::default()).is_ok());
+    assert_eq!(fs::read_dir(free).unwrap().count(), 0);
+}
+
+#[test]
 fn what_was_kept_is_read_again() {
     let (_dir, path) = written();
     let kept = read(&path, 0).unwrap();
