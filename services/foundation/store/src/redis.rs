@@ -22,8 +22,8 @@
 //! step on it happens, and whoever meets the shard meanwhile (a commit, a listing, a sweep) goes on with it to the
 //! end before its own work. Nobody is shown half of it.
 //!
-//! **What can be lost** is said at [`crate::Durability`]'s uses by name: a `Local` commit that no replica had when its
-//! primary died; a `Replicated` one only if every replica that confirmed it is lost, too, or another is elected.
+//! **What can be lost**: a `Local` commit that no replica had when its primary died; a `Replicated` one only if every
+//! replica that confirmed it is lost, too, or another is elected. `docs/store.md` has a test beside each sentence.
 
 mod batch;
 mod conn;
