@@ -8,7 +8,7 @@ pub(crate) mod proxy;
 pub(crate) mod rig;
 pub(crate) mod sentinel;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -45,28 +45,45 @@ impl Server {
             dir: tempfile::tempdir().unwrap(),
             args: args.iter().map(|a| (*a).to_owned()).collect(),
         };
-        server.again();
+        let until = Instant::now() + PATIENCE;
+        while !server.runs() {
+            // Somebody took the port before it did.
+            assert!(Instant::now() < until, "redis-server does not start:\n{}", server.log());
+            server.port = free_port();
+        }
         server
     }
 
     /// Starts it again where it was.
     pub(crate) fn again(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        while !self.runs() {
+            assert!(Instant::now() < until, "redis-server does not start again:\n{}", self.log());
+        }
+    }
+
+    /// Starts it, and waits until it answers; false: it ended instead.
+    fn runs(&mut self) -> bool {
         let mut command = Command::new("redis-server");
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.arg("--dir").arg(self.dir.path()).args(&self.args);
-        self.child = Some(run(command, &self.dir.path().join("log")));
-        self.wait();
-    }
-
-    /// Waits until it listens.
-    pub(crate) fn wait(&self) {
-        let at: SocketAddr = ([127, 0, 0, 1], self.port).into();
+        let mut child = run(command, &self.dir.path().join("log"));
         let until = Instant::now() + PATIENCE;
-        while TcpStream::connect(at).is_err() {
-            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < until, "redis-server does not listen on {at}:\n{log}");
+        let own = format!("process_id:{}", child.id());
+        // Whoever listens there must be this one; one that still loads its data answers this as well.
+        while !self.cli(&["INFO", "server"]).lines().any(|line| line.trim() == own) {
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            assert!(Instant::now() < until, "redis-server does not answer:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
+        self.child = Some(child);
+        true
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
     pub(crate) fn lives(&self) -> bool {
