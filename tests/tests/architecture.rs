@@ -182,7 +182,9 @@ fn domain_and_sip_read_no_clock_and_do_no_io() {
         for file in files.iter().filter(|f| !is_test_file(f)) {
             let text = fs::read_to_string(file).expect("readable");
             let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
-            for word in IMPURE_WORDS.iter().filter(|w| code_has(shipped, w)) {
+            // A map whose hasher is named draws nothing by chance.
+            let hashed = |word: &str| word.ends_with("HashMap") && code_has(shipped, "BuildHasherDefault<");
+            for word in IMPURE_WORDS.iter().filter(|w| code_has(shipped, w) && !hashed(w)) {
                 wrong.push(format!("{} names {word}", file.display()));
             }
         }
