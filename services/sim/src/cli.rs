@@ -165,8 +165,10 @@ impl RunArgs {
 
 /// `ELEMENT=BEHAVIOUR`.
 fn read_setting(text: &str) -> Result<(String, Command), String> {
-    let (element, behaviour) =
-        text.split_once('=').ok_or_else(|| "write ELEMENT=BEHAVIOUR, for example CIC=silent".to_owned())?;
+    let (element, behaviour) = text
+        .split_once('=')
+        .filter(|(_, behaviour)| !behaviour.is_empty())
+        .ok_or_else(|| "write ELEMENT=BEHAVIOUR, for example CIC=silent".to_owned())?;
     let command: Command = behaviour.parse().map_err(|error| format!("{error}"))?;
     Ok((element.to_owned(), command))
 }

@@ -179,7 +179,7 @@ impl Shared {
                         port.connect(session.address);
                     }
                     result.ended_by_far_end =
-                        phone::converse(&mut leg, &port, call.hold, Some(&conduct.hang_up)).await;
+                        phone::converse(&mut leg, &port, call.hold, Some(conduct)).await;
                     (result.rtp_sent, result.rtp_received) = leg.seen.packets();
                     return result;
                 }

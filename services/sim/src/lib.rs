@@ -50,5 +50,5 @@ mod ua;
 mod world;
 
 pub use place::{CallResult, Ongoing, Place};
-pub use service::{Simulator, SimulatorService};
+pub use service::{Simulator, SimulatorService, StartError};
 pub use world::World;

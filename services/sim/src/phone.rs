@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use crate::behaviour::Behaviour;
 use crate::element::Element;
@@ -93,14 +93,14 @@ async fn cancelled(leg: &mut Leg) {
 }
 
 /// Talks on an answered call until it ends: ten packets after the answer, and ten more whenever the other side moves
-/// its audio. Hangs up `hang_up_after` the last of these, or when `hang_up` says so.
+/// its audio or `conduct` says so. Hangs up `hang_up_after` the last of these, or when `conduct` says so.
 ///
 /// True: the other side hung up.
 pub(crate) async fn converse(
     leg: &mut Leg,
     port: &Port,
     hang_up_after: Option<Duration>,
-    hang_up: Option<&Notify>,
+    conduct: Option<&Conduct>,
 ) -> bool {
     let clock = leg.clock();
     let mut since = clock.monotonic();
@@ -119,7 +119,8 @@ pub(crate) async fn converse(
                 _ => {}
             },
             () = wait(hang_up_after.map(|after| clock.sleep_until(since + after))) => break false,
-            () = wait(hang_up.map(Notify::notified)) => break false,
+            () = wait(conduct.map(|conduct| conduct.speak.notified())) => port.talk(),
+            () = wait(conduct.map(|conduct| conduct.hang_up.notified())) => break false,
         }
     }
 }
@@ -197,7 +198,7 @@ async fn dial(
             if let Some(session) = media::read(&sdp) {
                 port.connect(session.address);
             }
-            result.ended_by_far_end = converse(&mut leg, &port, call.hold, Some(&conduct.hang_up)).await;
+            result.ended_by_far_end = converse(&mut leg, &port, call.hold, Some(conduct)).await;
             (result.rtp_sent, result.rtp_received) = leg.seen.packets();
             result
         }

@@ -103,6 +103,7 @@ impl CallResult {
 #[derive(Debug)]
 pub struct Ongoing {
     hang_up: Arc<Notify>,
+    speak: Arc<Notify>,
     answered: watch::Receiver<bool>,
     result: oneshot::Receiver<CallResult>,
 }
@@ -110,6 +111,7 @@ pub struct Ongoing {
 /// The other end of [`Ongoing`]: what the task that conducts the call holds.
 pub(crate) struct Conduct {
     pub(crate) hang_up: Arc<Notify>,
+    pub(crate) speak: Arc<Notify>,
     pub(crate) answered: watch::Sender<bool>,
     pub(crate) result: oneshot::Sender<CallResult>,
 }
@@ -117,15 +119,27 @@ pub(crate) struct Conduct {
 impl Ongoing {
     pub(crate) fn new() -> (Self, Conduct) {
         let hang_up = Arc::new(Notify::new());
+        let speak = Arc::new(Notify::new());
         let (answered_tx, answered) = watch::channel(false);
         let (result_tx, result) = oneshot::channel();
-        let conduct = Conduct { hang_up: Arc::clone(&hang_up), answered: answered_tx, result: result_tx };
-        (Self { hang_up, answered, result }, conduct)
+        let conduct = Conduct {
+            hang_up: Arc::clone(&hang_up),
+            speak: Arc::clone(&speak),
+            answered: answered_tx,
+            result: result_tx,
+        };
+        (Self { hang_up, speak, answered, result }, conduct)
     }
 
     /// The caller hangs up, or gives up when nobody has answered.
     pub fn hang_up(&self) {
         self.hang_up.notify_one();
+    }
+
+    /// The caller, once answered, talks again: ten more packets to where the audio goes now. For callers who said all
+    /// to the music of a queue before anybody came.
+    pub fn speak(&self) {
+        self.speak.notify_one();
     }
 
     /// Waits until the call is answered; false when it ended without. Cancel-safe.

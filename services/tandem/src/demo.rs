@@ -27,8 +27,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use futures::StreamExt as _;
 use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::{Life, Phase, signals};
 use tandem_runtime::exit::Exit;
@@ -47,6 +47,8 @@ use stage::{Outcome, Stage};
 const TOUR: Callee = scene::user(4);
 /// Area codes of the callers: of the table, of the tour and single rows, with the WAN cut, of the controls.
 const AREAS: [u16; 4] = [425, 509, 360, 253];
+/// Scenes whose calls go on at once: all of them together are more than a busy machine bears.
+const SCENES_AT_ONCE: usize = 4;
 /// How long what runs may take to end.
 const LEAVING: Duration = Duration::from_secs(3);
 
@@ -88,10 +90,19 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
     runtime.block_on(async {
         let life = Life::new();
         let mut signals = signals()?;
-        let ended = tokio::select! {
-            ended = demonstrate(args, global, &life) => ended,
+        let capture = args.pcap.as_deref().map(Capture::create).transpose()?;
+        let mut ended = tokio::select! {
+            ended = demonstrate(args, global, &life, capture.as_ref()) => ended,
             _interrupted = signals.next() => Ok(Exit::Failed),
         };
+        if let Some(capture) = &capture {
+            // Also of a demonstration that was interrupted or failed: that is when it is read.
+            match capture.finish().context("--pcap") {
+                Ok(packets) if !global.json() => show::line(&format!("{packets} packets written"))?,
+                Ok(_) => {}
+                Err(why) => ended = ended.and(Err(why)),
+            }
+        }
         life.shutdown.advance(Phase::Stopped);
         // What does not end by itself ends with the process.
         let _ = tokio::time::timeout(LEAVING, life.tasks.join()).await;
@@ -99,16 +110,20 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
     })
 }
 
-async fn demonstrate(args: &Args, global: &Global, life: &Life) -> anyhow::Result<Exit> {
+async fn demonstrate(
+    args: &Args,
+    global: &Global,
+    life: &Life,
+    capture: Option<&Capture>,
+) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let (clock, chance) = (Clock::machine(), Chance::machine());
     let block = Block::take(chance.u64() >> 1)?;
     let twist = args.misconfigure.map(Twist::Misconfigured);
     let scenes = chosen(args, &block, twist);
     let recorder = Recorder::default();
-    let capture = args.pcap.as_deref().map(Capture::create).transpose()?;
     let mut world = World::new(clock.clone(), chance.clone(), life.clone());
-    if let Some(capture) = &capture {
+    if let Some(capture) = capture {
         let edges: Vec<_> =
             scenes.iter().map(|scene| std::net::IpAddr::V4(scene.net.ip(Element::Edge))).collect();
         world = world.observed_by(capture.observer(move |ip| edges.contains(&ip)));
@@ -132,12 +147,6 @@ async fn demonstrate(args: &Args, global: &Global, life: &Life) -> anyhow::Resul
     };
     let good = outcomes.iter().all(Outcome::as_planned) && controls.iter().all(came_out_wrong);
     print(args, global, &outcomes, &controls, began.elapsed())?;
-    if let Some(capture) = &capture {
-        let packets = capture.finish().context("--pcap")?;
-        if !global.json() {
-            show::line(&format!("{packets} packets written"))?;
-        }
-    }
     Ok(if good { Exit::Ok } else { Exit::Failed })
 }
 
@@ -165,8 +174,8 @@ async fn each(stages: &[Stage], callee: Callee) -> anyhow::Result<Vec<Outcome>> 
 
 /// Every row of every scene; and once more with the WAN cut, where there is one to cut.
 async fn all(stages: &[Stage]) -> anyhow::Result<Vec<Outcome>> {
-    let mut outcomes: Vec<Outcome> =
-        try_join_all(stages.iter().map(scene)).await?.into_iter().flatten().collect();
+    let scenes = futures::stream::iter(stages.iter().map(scene)).buffer_unordered(SCENES_AT_ONCE);
+    let mut outcomes: Vec<Outcome> = scenes.try_collect::<Vec<_>>().await?.into_iter().flatten().collect();
     // What stands beside each other in the table is read beside each other.
     outcomes.sort_by_key(|o| (o.wan_lost, o.scene.row(o.callee), !o.scene.edge));
     Ok(outcomes)

@@ -42,6 +42,10 @@ pub struct Config {
     /// Milliseconds between two RTP packets of a talk.
     #[serde(default = "packet_interval_ms")]
     pub packet_interval_ms: u32,
+    /// How long the Mediation Server, the Front End and the endpoints wait for a first response of each other before
+    /// they take it to be down.
+    #[serde(default = "internal_silence_ms")]
+    pub internal_silence_ms: u32,
     /// How long a user's endpoints ring; then 480.
     #[serde(default = "ring_timeout_ms")]
     pub ring_timeout_ms: u32,
@@ -181,6 +185,10 @@ fn tcp() -> Transport {
 
 fn fast_failover_ms() -> u32 {
     10_000
+}
+
+fn internal_silence_ms() -> u32 {
+    5000
 }
 
 fn ring_timeout_ms() -> u32 {

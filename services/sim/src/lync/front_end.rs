@@ -2,7 +2,6 @@
 //! endpoints, goes out by trunks. Audio does not pass it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -18,8 +17,6 @@ use crate::ua::{
 
 /// After one of these another trunk of the route is tried: the peer is out of service, not the callee.
 const NEXT_TRUNK: [u16; 5] = [408, 500, 502, 503, 504];
-/// An endpoint or Mediation Server that says nothing for so long is not there.
-const SILENT: Duration = Duration::from_secs(5);
 
 /// Takes calls from the Mediation Server and from endpoints.
 pub(super) async fn run(system: Arc<System>, mut arrivals: mpsc::Receiver<Arrival>) {
@@ -85,7 +82,8 @@ async fn ring(system: &System, incoming: Incoming, user: &User, why: String) {
         .map(|phone| invite(system, &incoming, phone.target(), uri(phone), Vec::new(), why.clone()))
         .collect();
     let answer = millis(system.config.ring_timeout_ms);
-    let timing = Timing { no_response: SILENT, only_100: answer, answer };
+    let silence = millis(system.config.internal_silence_ms);
+    let timing = Timing { no_response: silence, only_100: answer, answer };
     let mut leg = incoming.leg;
     let placed = fork(&system.fe.ua, invites, timing, Some(&mut leg), Early::Ringing).await;
     finish(leg, placed).await;
@@ -100,7 +98,8 @@ async fn out(system: &System, mut incoming: Incoming, trunks: &[&Trunk], number:
         let invite = invite(system, &incoming, target, number_uri(number, target), headers, why);
         let answer = millis(system.config.ring_timeout_ms) * 2;
         // The Mediation Server watches the trunk by its fast failover timer; here only its own silence counts.
-        let timing = Timing { no_response: SILENT, only_100: answer, answer };
+        let silence = millis(system.config.internal_silence_ms);
+        let timing = Timing { no_response: silence, only_100: answer, answer };
         let placed = place(&system.fe.ua, invite, timing, Some(&mut incoming.leg), Early::Through).await;
         let last = i + 1 == trunks.len();
         match placed {

@@ -14,9 +14,6 @@ use crate::ua::{
     Arrival, Audio, Early, Incoming, Invite, Placed, Timing, Voice, anchor, number_uri, place, relay,
 };
 
-/// A Front End that says nothing for so long is down.
-const FRONT_END_SILENT: Duration = Duration::from_secs(5);
-
 /// Takes calls from trunk peers and from the Front End.
 pub(super) async fn run(system: Arc<System>, mut arrivals: mpsc::Receiver<Arrival>) {
     while let Some(arrival) = arrivals.recv().await {
@@ -52,7 +49,7 @@ async fn from_trunk(system: &System, trunk: &Trunk, incoming: Incoming) {
         headers: vec![(TRUNKING_PEER, trunk.name.clone())],
         why: format!("trunk {}: to the Front End", trunk.name),
         bypass: trunk.enable_bypass,
-        silence: FRONT_END_SILENT,
+        silence: millis(system.config.internal_silence_ms),
         answer: millis(system.config.ring_timeout_ms) * 2,
     };
     pass_on(system, incoming, next).await;

@@ -2,8 +2,8 @@
 
 use tandem_domain::routing::plan::{Anchor, Answer, Element, Plan};
 
-use super::observe::{Kind, Observed};
-use super::scene::{First, Scene};
+use super::observe::{Audio, Kind, Observed};
+use super::scene::{Callee, First, Scene};
 
 /// One column.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -14,8 +14,11 @@ pub(crate) struct Column {
     pub(crate) same: bool,
 }
 
+/// RTP packets that each side says, in the simulators' manual: all of them must arrive, each way, on each leg of audio.
+pub(crate) const PACKETS: u64 = 10;
+
 /// Every column of the decision table that a call on the wire shows.
-pub(crate) fn columns(observed: &Observed, plan: &Plan, scene: &Scene) -> Vec<Column> {
+pub(crate) fn columns(observed: &Observed, plan: &Plan, scene: &Scene, callee: Callee) -> Vec<Column> {
     let proxy = scene.first == First::Proxy;
     let column = |name, observed: String, planned: String| {
         let same = observed == planned;
@@ -48,9 +51,28 @@ pub(crate) fn columns(observed: &Observed, plan: &Plan, scene: &Scene) -> Vec<Co
             observed.media_crossings().to_string(),
             crossings.to_string(),
         ));
+        columns.push(packets(observed, callee));
         columns.push(answer(observed, plan));
     }
     columns
+}
+
+/// What arrived of what was said. The caller of a queue talks to its music too, so more may arrive there.
+fn packets(observed: &Observed, callee: Callee) -> Column {
+    let planned = format!("{PACKETS} each way");
+    let whole = heard_out(&observed.media, callee);
+    let counts = |audio: &Audio| format!("{} {}/{}", audio.words(), audio.received[0], audio.received[1]);
+    let observed = if whole {
+        planned.clone()
+    } else {
+        observed.media.iter().map(counts).collect::<Vec<_>>().join(", ")
+    };
+    Column { name: "audio packets", observed, planned, same: whole }
+}
+
+/// Whether all that was said has arrived, each way, on each leg of audio; there is at least one.
+pub(crate) fn heard_out(media: &[Audio], callee: Callee) -> bool {
+    !media.is_empty() && media.iter().all(|audio| audio.carried(PACKETS, callee.queue))
 }
 
 /// Who holds the audio, in the words of the table.
@@ -157,7 +179,8 @@ fn outcome(observed: &Observed, plan: &Plan) -> Column {
 /// How the telephone was picked up. The answer itself is always the 200 OK.
 fn answer(observed: &Observed, plan: &Plan) -> Column {
     let may_be: &[&str] = match plan.answer {
-        Answer::CicPhone => &["manual", "auto"],
+        // As its own settings say, and the demonstration's CIC phones are picked up by hand.
+        Answer::CicPhone => &["manual"],
         Answer::LyncClient | Answer::Manual(_) => &["manual"],
         Answer::AutoOffHook | Answer::Rcc => &["auto"],
         Answer::System => &["cic"],

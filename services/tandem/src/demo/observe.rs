@@ -128,6 +128,8 @@ pub(crate) struct Observed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Audio {
     pub(crate) ends: [(Kind, IpAddr); 2],
+    /// RTP packets that each end received from the other.
+    pub(crate) received: [u64; 2],
 }
 
 impl Observed {
@@ -161,6 +163,11 @@ impl Observed {
 impl Audio {
     pub(crate) fn crosses(&self) -> bool {
         site_of(self.ends[0].1) != site_of(self.ends[1].1)
+    }
+
+    /// Whether `packets` arrived each way; more than that only where the caller talked `again`, as after a queue.
+    pub(crate) fn carried(&self, packets: u64, again: bool) -> bool {
+        self.received.iter().all(|received| *received == packets || again && *received > packets)
     }
 
     /// `GW-MS`, with `~` where it crosses.
@@ -298,10 +305,10 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// Where audio went in the end: between ports that had each other as their last peer. A caller who waited in a queue
-    /// may have said all before the agent came; then packets go one way only.
+    /// Where audio went in the end: between ports that had each other as their last peer.
     fn listen(&self, observed: &mut Observed) {
         let mut last: HashMap<SocketAddr, SocketAddr> = HashMap::new();
+        let mut received: HashMap<(SocketAddr, SocketAddr), u64> = HashMap::new();
         for flow in self.legs.iter().flat_map(|leg| &leg.media) {
             observed.packets += flow.received;
             if let (Some(local), Some(peer)) = (parsed(&flow.local), parsed(&flow.peer))
@@ -309,12 +316,15 @@ impl<'a> Seen<'a> {
             {
                 observed.served |= self.kind(local.ip()) == Kind::Ms;
                 last.insert(local, peer);
+                received.insert((local, peer), flow.received);
             }
         }
         let mut pairs: Vec<_> = last.iter().filter(|(a, b)| a < b && last.get(b) == Some(a)).collect();
         pairs.sort();
         let end = |address: &SocketAddr| (self.kind(address.ip()), address.ip());
-        observed.media = pairs.into_iter().map(|(a, b)| Audio { ends: [end(a), end(b)] }).collect();
+        let heard = |at: &SocketAddr, from: &SocketAddr| received.get(&(*at, *from)).copied().unwrap_or(0);
+        let audio = |(a, b)| Audio { ends: [end(a), end(b)], received: [heard(a, b), heard(b, a)] };
+        observed.media = pairs.into_iter().map(audio).collect();
     }
 
     fn kind(&self, ip: IpAddr) -> Kind {
@@ -356,4 +366,60 @@ pub(crate) fn decided(hop: &trace::Hop) -> String {
     let target = hop.target.as_deref().unwrap_or("nobody");
     let rule = if hop.survivable { " by a survivable rule" } else { "" };
     format!("{did} {target}{rule} (revision {})", hop.revision)
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_proto::sim::v1::{Element, MediaFlow};
+
+    use super::*;
+
+    /// A gateway's leg to a phone, the packets that the gateway and the phone received.
+    fn seen(gateway: u64, phone: u64) -> Vec<Audio> {
+        let at = |host: u8| format!("127.16.101.{host}");
+        let element = |name: &str, kind: &str, host| Element {
+            name: name.into(),
+            kind: kind.into(),
+            sip_address: format!("{}:5060", at(host)),
+            media_address: at(host),
+            ..Element::default()
+        };
+        let leg = |element: &str, outgoing, local, peer, received| SeenCall {
+            element: element.into(),
+            call_id: "1".into(),
+            outgoing,
+            local: format!("{}:5060", at(local)),
+            peer: format!("{}:5060", at(peer)),
+            media: vec![MediaFlow {
+                local: format!("{}:4000", at(local)),
+                peer: format!("{}:4000", at(peer)),
+                sent: 10,
+                received,
+                ..MediaFlow::default()
+            }],
+            ..SeenCall::default()
+        };
+        let status = Status {
+            elements: vec![element("GW", "gateway", 10), element("CPH", "cic-phone", 101)],
+            calls: vec![leg("GW", true, 10, 101, gateway), leg("CPH", false, 101, 10, phone)],
+            ..Status::default()
+        };
+        let recorder = Recorder::default();
+        Seen::new(vec![status], "127.16.101.20".parse().unwrap(), &recorder).observed().media
+    }
+
+    #[test]
+    fn what_was_sent_and_never_arrived_is_no_audio_each_way() {
+        let check = |gateway, phone, again, expected| {
+            let media = seen(gateway, phone);
+            assert_eq!(media.len(), 1);
+            assert_eq!(media[0].carried(10, again), expected, "{gateway} {phone} {again}");
+        };
+        check(10, 10, false, true);
+        check(10, 9, false, false);
+        check(1, 10, true, false);
+        check(10, 0, true, false);
+        check(10, 13, false, false);
+        check(10, 13, true, true);
+    }
 }

@@ -1,6 +1,7 @@
 //! Packets for Wireshark: raw IPv4 (LINKTYPE_RAW) with UDP or TCP inside, as the simulators saw them on the wire.
 //!
-//! What the edge sends and gets is there too, for at its other end is always a simulator. Streams are written as whole
+//! What the edge sends and gets is there too, where a simulator at the other end hears it: with the WAN cut, what it
+//! sends to the CIC that nothing reaches any more is not. Streams are written as whole
 //! messages, with sequence numbers that fit and without a handshake.
 
 use std::collections::HashMap;

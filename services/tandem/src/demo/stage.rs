@@ -9,9 +9,9 @@ use tandem_sim::behaviour::Command;
 use tandem_sim::cic::Cic;
 use tandem_sim::gateway::Gateway;
 use tandem_sim::lync::Lync;
-use tandem_sim::{Place, Simulator, World};
+use tandem_sim::{Ongoing, Place, Simulator, World};
 
-use super::compare::{Column, columns};
+use super::compare::{Column, columns, heard_out};
 use super::expect::Prediction;
 use super::numbering::Element;
 use super::observe::{Observed, Recorder, Seen};
@@ -19,14 +19,14 @@ use super::scene::{Callee, First, Scene};
 use super::vendor;
 
 /// How long a call is held at most. Longer than an agent takes who is offered it.
-const HOLD: Duration = Duration::from_secs(5);
+const HOLD: Duration = Duration::from_secs(30);
 /// So long without a new leg, answer or packet: all that was to happen has happened. Longer than SIP's T1, so that a
 /// request which a busy machine has lost is sent again in time.
 const QUIET: Duration = Duration::from_millis(700);
 /// How long a call may ring: longer than any survivable rule waits.
-const RING: Duration = Duration::from_secs(15);
-/// How long the last leg of a call that was hung up may live.
-const ENDING: Duration = Duration::from_secs(10);
+const RING: Duration = Duration::from_secs(60);
+/// How long the last leg of a call that was hung up may live: longer than SIP sends a BYE again.
+const ENDING: Duration = Duration::from_secs(60);
 /// Between two looks at whether a call is over.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -97,13 +97,13 @@ impl Stage {
             Place { caller: caller.clone(), hold: None, ring: RING, ..Place::new("GW", &callee.number()) };
         let mut call = self.gateway.place_call(call)?;
         if call.answered().await {
-            self.settled(&caller).await;
+            self.settled(&call, callee, &caller).await;
             call.hang_up();
         }
         call.result().await;
         let observed = self.over(&caller).await?;
         let plan = self.prediction.plan(callee, wan_lost);
-        let columns = columns(&observed, &plan, &self.scene);
+        let columns = columns(&observed, &plan, &self.scene, callee);
         Ok(Outcome { scene: self.scene, callee, wan_lost, caller, observed, plan, columns })
     }
 
@@ -114,9 +114,10 @@ impl Stage {
         Seen::new(statuses, edge, &self.recorder)
     }
 
-    /// Waits until somebody has picked up and nothing has happened any more for a while: audio that is moved after the
-    /// answer has arrived. A call that only a system answers is held until [`HOLD`] is over.
-    async fn settled(&self, caller: &str) {
+    /// Waits until somebody has picked up, nothing has happened any more for a while (audio that is moved after the
+    /// answer has arrived), and all that was said is heard. A caller who has said all to the music of a queue is told
+    /// to speak again. A call that only a system answers is held until [`HOLD`] is over.
+    async fn settled(&self, call: &Ongoing, callee: Callee, caller: &str) {
         let clock = &self.world.clock;
         let deadline = clock.monotonic() + HOLD;
         let mut last = (clock.monotonic(), (0, 0, 0));
@@ -126,7 +127,13 @@ impl Stage {
             if progress != last.1 {
                 last = (now, progress);
             } else if seen.is_picked_up() && now.saturating_sub(last.0) > QUIET {
-                return;
+                if heard_out(&seen.observed().media, callee) {
+                    return;
+                }
+                if callee.queue {
+                    call.speak();
+                    last.0 = now;
+                }
             }
             clock.sleep(LOOK).await;
         }

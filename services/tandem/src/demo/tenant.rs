@@ -44,6 +44,8 @@ pub(crate) fn policy(scene: &Scene) -> String {
             ("selection", selection.to_owned()),
             // Option 2's gateway takes redirects, so that both ways of carrying a decision out are seen.
             ("redirect", (scene.first == First::Cic).to_string()),
+            // Where nothing is cut off, nobody who is slow is silent: a machine that is busy is waited for.
+            ("cic_silence", if scene.wan { "2000" } else { "10000" }.to_owned()),
             // Where the edge stands beside CIC it is CIC's outbound proxy. Under option 1 CIC has a Lync line of its own.
             ("direct", (scene.first == First::Proxy || !scene.edge).to_string()),
         ],

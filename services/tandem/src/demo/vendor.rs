@@ -91,7 +91,10 @@ pub(crate) fn cic(scene: &Scene) -> anyhow::Result<cic::Config> {
 pub(crate) fn lync(scene: &Scene) -> anyhow::Result<lync::Config> {
     let net = &scene.net;
     let peer = |name: &str, element, usage: &str| {
-        format!("  - {{name: {name}, address: \"{}\", pstn_usages: [{usage}]}}", net.address(element))
+        format!(
+            "  - {{name: {name}, address: \"{}\", fast_failover_ms: 30000, pstn_usages: [{usage}]}}",
+            net.address(element)
+        )
     };
     let cic_usage = match scene.twist {
         Some(Twist::NoSharedUsage) => "CIC Only",
