@@ -139,8 +139,11 @@ impl Feed {
             }
             pause = if followed { PAUSE } else { (pause * 2).min(PAUSE_MAX) };
             let wait = self.given.chance.jitter(pause, 50);
-            let (calls, mend) = meaning(&ended, self.given.facts.borrow().ready);
-            tracing::warn!(upstream = %ended, again_in = ?wait, "the feed is not there; {calls}; {mend}");
+            // A process that leaves ends its own feed: that is no news.
+            if !drain.is_draining() {
+                let (calls, mend) = meaning(&ended, self.given.facts.borrow().ready);
+                tracing::warn!(upstream = %ended, again_in = ?wait, "the feed is not there; {calls}; {mend}");
+            }
             self.lost();
             let clock = self.given.clock.clone();
             let over = clock.sleep(wait);

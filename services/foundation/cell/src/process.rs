@@ -100,6 +100,8 @@ impl Keeper {
         tokio::select! {
             () = self.keep() => {}
             () = crate::last(&life) => {}
+            // Something else did not end in time, such as a call that rings: the registration ends all the same.
+            () = life.drain.stopped() => {}
         }
         // What hangs on the session is free at once, instead of after its time.
         if let Some(session) = self.told.send_replace(None) {

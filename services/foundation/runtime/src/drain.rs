@@ -42,6 +42,9 @@ pub enum Phase {
     Stopped,
 }
 
+/// How long what ends by itself once the process is stopped may take to do so, before it is cut.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// How long a process takes to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grace {
@@ -253,7 +256,11 @@ async fn leave(life: &Life, grace: Grace, mut signals: impl Stream<Item = Signal
         Some(signal) = signals.next() => tracing::warn!(%signal, tasks = ?life.tasks.living(), "leaving at once"),
     }
     life.shutdown.advance(Phase::Stopped);
-    life.tasks.join().await
+    // What ends by itself at that word, as a registration that is struck off does, is not cut half-way.
+    let left = life.tasks.living();
+    let _ended = tokio::time::timeout(LAST_WORDS, life.tasks.ended()).await;
+    life.tasks.join().await;
+    left
 }
 
 #[cfg(test)]
