@@ -145,6 +145,7 @@ impl Service {
         let tenant = self.tenant(caller, &request.parent, request.min_revision, deadline).await?;
         let now_us = self.0.cell.clock().unix_micros();
         let facts = Facts { now_ms: now_us / 1000, ..assumed };
+        tandem_wire::plan::known(&facts, &tenant)?;
         let mut trail = Steps::default();
         let decided = decide(&tenant, attempt.call(), &facts, &mut trail);
         let whole = plan::plan(&tenant, attempt.call(), &facts, &mut trail);

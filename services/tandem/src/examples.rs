@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::Context as _;
+use crate::failure::Unwritable;
 
 /// Name, tenant and directory.
 pub(crate) const EXAMPLES: [(&str, &str, &str); 3] = [
@@ -29,16 +29,21 @@ pub(crate) const EXAMPLES: [(&str, &str, &str); 3] = [
 /// # Errors
 /// What cannot be written.
 pub(crate) fn unpack(base: &Path) -> anyhow::Result<()> {
+    let unwritable = |path: &Path, why: std::io::Error| Unwritable {
+        path: path.display().to_string(),
+        flag: "--data",
+        why: why.to_string(),
+    };
     for (folder, pick) in [("tenants", 1), ("directories", 2)] {
         let folder = base.join(folder);
         if folder.exists() {
             continue;
         }
-        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        fs::create_dir_all(&folder).map_err(|why| unwritable(&folder, why))?;
         for (name, tenant, directory) in EXAMPLES {
             let file = folder.join(name).with_extension("yaml");
             let text = if pick == 1 { tenant } else { directory };
-            fs::write(&file, text).with_context(|| file.display().to_string())?;
+            fs::write(&file, text).map_err(|why| unwritable(&file, why))?;
         }
     }
     Ok(())

@@ -18,6 +18,18 @@ use crate::show;
 #[error("{0}")]
 pub(crate) struct Input(pub(crate) String);
 
+/// A directory or file of ours cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {why}; give {flag} a directory on a disk that takes it")]
+pub(crate) struct Unwritable {
+    /// What.
+    pub(crate) path: String,
+    /// By which option it was named.
+    pub(crate) flag: &'static str,
+    /// What the machine said.
+    pub(crate) why: String,
+}
+
 /// The server that was asked cannot be reached.
 #[derive(Debug, thiserror::Error)]
 #[error("{server} cannot be reached ({why}); is `tandem up` running there? Name another with --server")]
@@ -32,7 +44,9 @@ pub(crate) struct Unreachable {
 pub(crate) fn report(error: &anyhow::Error, global: &Global) -> Exit {
     let exit = exit(error);
     let text = if global.json() {
-        serde_json::json!({"error": words(error, &Terminal::plain()), "exit": exit.code()}).to_string()
+        let words = words(error, &Terminal::plain());
+        let words = words.strip_prefix("error: ").unwrap_or(&words);
+        serde_json::json!({"error": words, "exit": exit.code()}).to_string()
     } else {
         words(error, &Terminal::stderr(global.color))
     };
@@ -48,6 +62,12 @@ fn words(error: &anyhow::Error, terminal: &Terminal) -> String {
     let mut words = String::from(if terminal.color { "\x1b[1;31merror\x1b[0m" } else { "error" });
     for cause in error.chain() {
         let text = match cause.downcast_ref::<Status>() {
+            Some(status) if is_no_grpc(status) => {
+                format!(
+                    "{}: what was asked does not speak gRPC; name the API's address with --server",
+                    status.message()
+                )
+            }
             Some(status) => status.message().to_owned(),
             None => cause.to_string(),
         };
@@ -76,6 +96,9 @@ fn exit(error: &anyhow::Error) -> Exit {
     if let Some(status) = find::<Status>(error) {
         return of_status(status);
     }
+    if find::<Unwritable>(error).is_some() {
+        return Exit::CannotCreate;
+    }
     let config = find::<tandem_edge::config::ConfigError>(error).is_some()
         || find::<serve::TlsError>(error).is_some()
         || find::<telemetry::Error>(error).is_some();
@@ -102,8 +125,14 @@ fn of_store(error: &OpenError) -> Exit {
     }
 }
 
+/// Whether the connection itself failed: what listens there is something else, or went away.
+fn is_no_grpc(status: &Status) -> bool {
+    status.source().is_some_and(|source| source.is::<tonic::transport::Error>())
+}
+
 fn of_status(status: &Status) -> Exit {
     match status.code() {
+        _ if is_no_grpc(status) => Exit::Unavailable,
         Code::Unavailable => Exit::Unavailable,
         Code::DeadlineExceeded | Code::Aborted | Code::ResourceExhausted | Code::Cancelled => Exit::Temporary,
         Code::Unauthenticated | Code::PermissionDenied => Exit::Denied,

@@ -25,7 +25,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tandem_cell::policy::{self, Policy, State, Status};
 use tandem_cell::{Cell, Settings};
-use tandem_domain::id::ListenerName;
+use tandem_domain::id::{ListenerName, TenantName};
 use tandem_edge::{Edge, Upstream};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
@@ -110,6 +110,8 @@ pub(crate) struct Running {
     pub(crate) edges: Vec<Edge>,
     /// What became of the directories.
     pub(crate) imported: Vec<Imported>,
+    /// Directories that were not imported: their tenant is not there, as when its file is wrong.
+    pub(crate) passed_over: Vec<(PathBuf, TenantName)>,
 }
 
 /// Starts everything, and returns once it is ready.
@@ -148,9 +150,12 @@ pub(crate) async fn up(
     let settled = tokio::time::timeout(SETTLED_WITHIN, in_force(&policy, &member, shared)).await;
     settled
         .context("policy was not in force within a minute; is another process writing to this store?")??;
-    let mut imported = Vec::new();
+    let (mut imported, mut passed_over) = (Vec::new(), Vec::new());
     for path in import::files(&directories)? {
-        imported.extend(import::file(&channel, &path, import::Wish::default()).await?);
+        let there = |tenant: &TenantName| member.view().load().view.tenant(tenant.as_str()).is_some();
+        let file = import::file(&channel, &path, import::Wish::default(), there).await?;
+        imported.extend(file.imported);
+        passed_over.extend(file.passed_over.into_iter().map(|tenant| (path.clone(), tenant)));
     }
     let seen = tokio::time::timeout(SETTLED_WITHIN, seen(&imported, &member)).await;
     seen.context("imported directories were not seen within a minute; is the disk failing?")?;
@@ -161,7 +166,7 @@ pub(crate) async fn up(
         edge.ready().await;
     }
     health.ready().await;
-    Ok(Running { cell: member, policy, grpc: address, edges, imported })
+    Ok(Running { cell: member, policy, grpc: address, edges, imported, passed_over })
 }
 
 /// Waits until imported directories are seen by those who answer. An import that changed nothing names a revision of

@@ -11,8 +11,8 @@ use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::{self, Grace, Life};
 use tandem_runtime::exit::Exit;
 use tandem_runtime::serve::{ClientCertificates, TlsFiles};
-use tandem_store::Home;
-use tandem_store::embedded::Place;
+use tandem_store::embedded::{self, Place};
+use tandem_store::{Home, OpenError};
 use tonic::metadata::MetadataMap;
 
 use crate::cli::client::Server;
@@ -135,9 +135,19 @@ impl Cell {
             listeners: self.listener,
             ..Options::new(self.tenants)
         };
-        let running = process::up(options, life, clock, chance).await?;
+        let running = process::up(options, life, clock, chance).await.map_err(alone)?;
         let grpc = running.grpc.map(|address| address.to_string()).unwrap_or_default();
         answer(global, &json!({"ready": true, "grpc": grpc}), || format!("ready; API at {grpc}"))
+    }
+}
+
+/// A store that another service has open wants another answer here than another directory.
+fn alone(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<OpenError>() {
+        Some(OpenError::Embedded(embedded::OpenError::InUse { .. })) => error.context(
+            "one process at a time has the embedded store: for several services use `tandem up`, or --store",
+        ),
+        _ => error,
     }
 }
 

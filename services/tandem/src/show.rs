@@ -2,6 +2,7 @@
 
 pub(crate) mod decision;
 pub(crate) mod json;
+pub(crate) mod time;
 
 use std::io::{self, Write as _};
 

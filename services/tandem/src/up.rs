@@ -82,6 +82,7 @@ pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         };
         let ended = drain::run(Grace::DESK, signals, build).await;
         if let Some(directory) = scratch {
+            show::error("the example tenants are removed, edits too; --data DIR or --tenants DIR keeps them");
             // What cannot be removed is in the machine's temporary directory, where it hurts nobody.
             let _ = std::fs::remove_dir_all(directory);
         }
@@ -156,7 +157,7 @@ fn banner(running: &Running, tenants: &std::path::Path, home: &Home) -> String {
     }
     let _ = writeln!(out, "  tenants   {}: {}", tenants.display(), names(running).join(", "));
     let kept = match home {
-        Home::Embedded(Place::Memory) => "in memory; --data DIR keeps it".to_owned(),
+        Home::Embedded(Place::Memory) => "in memory; --data DIR keeps it, and the tenants' files".to_owned(),
         other => other.to_string(),
     };
     let _ = writeln!(out, "  store     {kept}");
@@ -189,6 +190,13 @@ fn complain(running: &Running, global: &Global) {
     rejected(&running.policy.status(), color);
     for done in running.imported.iter().filter(|done| done.response.refused > 0) {
         show::error(&directory::report(done, false, color));
+    }
+    for (path, tenant) in &running.passed_over {
+        let path = path.display();
+        show::error(&format!(
+            "{path}: not imported, for tenant {tenant} is not in force; give its file to --tenants or mend it, then \
+             `tandem directory import {path}`\n"
+        ));
     }
 }
 

@@ -250,15 +250,20 @@ async fn leave(life: &Life, grace: Grace, mut signals: impl Stream<Item = Signal
             tracing::warn!(after = ?grace.drain, tasks = ?life.tasks.living(), "drain deadline passed; cutting");
         }
     };
-    tokio::select! {
-        () = pause => {}
-        () = life.drain.stopped() => {}
-        Some(signal) = signals.next() => tracing::warn!(%signal, tasks = ?life.tasks.living(), "leaving at once"),
-    }
-    life.shutdown.advance(Phase::Stopped);
-    // What ends by itself at that word, as a registration that is struck off does, is not cut half-way.
+    let in_order = tokio::select! {
+        () = pause => true,
+        () = life.drain.stopped() => false,
+        Some(signal) = signals.next() => {
+            tracing::warn!(%signal, tasks = ?life.tasks.living(), "leaving at once");
+            false
+        }
+    };
     let left = life.tasks.living();
-    let _ended = tokio::time::timeout(LAST_WORDS, life.tasks.ended()).await;
+    life.shutdown.advance(Phase::Stopped);
+    if in_order {
+        // What ends by itself at that word, as a registration that is struck off does, is not cut half-way.
+        let _ended = tokio::time::timeout(LAST_WORDS, life.tasks.ended()).await;
+    }
     life.tasks.join().await;
     left
 }

@@ -7,6 +7,7 @@ use tandem_domain::routing::plan::{
     Anchor, Answer, Callee, DecidedBy, Element, Features, Hop, Leg, ManualBecause, Plan, Row, Tri, WanLost,
 };
 use tandem_domain::routing::trail::Steps;
+use tandem_domain::view::TenantView;
 use tandem_proto::routing::v1 as pb;
 
 use crate::decision::{rejection, step};
@@ -66,7 +67,11 @@ pub fn read_assumptions(message: Option<pb::Assumptions>) -> Result<Facts, Viola
         Facts {
             agent,
             endpoints,
-            cic_silent_seconds: (silent != 0).then_some(silent),
+            // Without the WAN nothing is heard of a CIC beyond it.
+            cic_silent_seconds: match silent {
+                0 => message.wan_lost.then_some(SILENT_SECONDS_MAX),
+                seconds => Some(seconds),
+            },
             wan_lost: message.wan_lost,
             premises_media_server_down: message.premises_media_server_down,
             edge_in_path: message.edge_in_path,
@@ -74,6 +79,28 @@ pub fn read_assumptions(message: Option<pb::Assumptions>) -> Result<Facts, Viola
         }
     });
     reader.finish(Some(facts))
+}
+
+/// Refuses assumptions about people whom the tenant does not have.
+///
+/// # Errors
+/// Each of them, by its field.
+pub fn known(facts: &Facts, tenant: &TenantView) -> Result<(), Violations> {
+    let mut reader = Reader::new();
+    reader.inside("assume", |reader| {
+        let mut check = |field: &str, user: &UserId| {
+            if tenant.user(user.as_str()).is_none() {
+                reader.wrong(
+                    field,
+                    format!("{user} is no user of this tenant"),
+                    "name a user of its directory",
+                );
+            }
+        };
+        facts.agent.iter().for_each(|user| check("agent", user));
+        facts.endpoints.iter().for_each(|endpoint| check("plug_ins", &endpoint.user));
+    });
+    reader.finish(Some(()))
 }
 
 /// Users whose plug-in is connected and whose Lync client is signed in on the same workstation.

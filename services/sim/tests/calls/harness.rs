@@ -156,7 +156,7 @@ impl Tenant {
     pub(crate) fn call(caller: &str, called: &str) -> Place {
         Place {
             caller: caller.to_owned(),
-            hold: Some(Duration::from_millis(150)),
+            hold: Some(Duration::from_millis(1000)),
             ..Place::new("GW", called)
         }
     }

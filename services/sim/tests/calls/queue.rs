@@ -7,7 +7,7 @@ use tandem_sim::Place;
 use crate::harness::{Tenant, flows};
 
 /// The agents hang up, so that the caller need not guess how long the queue lasts.
-const AGENTS_HANG_UP: (&str, &str) = ("answer_after_ms: 5 }", "answer_after_ms: 5, hang_up_after_ms: 100 }");
+const AGENTS_HANG_UP: (&str, &str) = ("answer_after_ms: 5 }", "answer_after_ms: 5, hang_up_after_ms: 800 }");
 
 fn queued(caller: &str) -> Place {
     Place { hold: Some(Duration::from_secs(8)), ..Tenant::call(caller, "+14255550180") }
@@ -36,7 +36,7 @@ async fn an_agent_who_does_not_answer_is_set_aside_and_the_next_is_rung() {
     let changes = [
         AGENTS_HANG_UP,
         (
-            "answer: manual, answer_after_ms: 5, hang_up_after_ms: 100 }\n  - { name: bob",
+            "answer: manual, answer_after_ms: 5, hang_up_after_ms: 800 }\n  - { name: bob",
             "answer: never }\n  - { name: bob",
         ),
     ];
@@ -85,7 +85,7 @@ async fn a_recorded_queue_keeps_the_media_server_in_the_audio() {
 async fn an_agent_on_a_lync_phone_is_reached_by_a_station_call() {
     let changes = [(
         "answer: manual, answer_after_ms: 5 }\n  - { name: pat-desk",
-        "answer: manual, answer_after_ms: 5, hang_up_after_ms: 100 }\n  - { name: pat-desk",
+        "answer: manual, answer_after_ms: 5, hang_up_after_ms: 800 }\n  - { name: pat-desk",
     )];
     let tenant = Tenant::new("CIC", &changes);
     let call = Place { hold: Some(Duration::from_secs(8)), ..Tenant::call("+12065550001", "+14255550181") };

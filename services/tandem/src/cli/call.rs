@@ -9,6 +9,7 @@ use tandem_proto::routing::v1 as pb;
 use tandem_proto::routing::v1::call_attempt::Ingress;
 use tandem_proto::routing::v1::decision::Outcome;
 use tandem_proto::routing::v1::routing_client::RoutingClient;
+use tandem_runtime::clock::Clock;
 use tandem_runtime::exit::Exit;
 use tonic::Request;
 
@@ -49,12 +50,27 @@ pub(crate) enum Call {
         /// Only the call with this Call-ID.
         #[arg(long, default_value = "", value_name = "CALL-ID")]
         call_id: String,
+        /// Only decisions of this outcome.
+        #[arg(long, value_enum, value_name = "OUTCOME")]
+        outcome: Option<OutcomeKind>,
+        /// Only decisions of the last so many seconds.
+        #[arg(long, value_name = "SECONDS")]
+        last: Option<u32>,
         /// How many.
         #[arg(long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
         #[command(flatten)]
         server: Server,
     },
+}
+
+/// How a call was decided.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum OutcomeKind {
+    /// It goes somewhere.
+    Routed,
+    /// It goes nowhere.
+    Rejected,
 }
 
 /// The call that is asked about.
@@ -101,9 +117,9 @@ pub(crate) struct Assume {
     /// The media server at the premises is down.
     #[arg(long)]
     media_server_down: bool,
-    /// Options 2 and 3: draw Tandem's edge where it can stand.
+    /// Options 2 and 3: draw the systems alone, as if Tandem's edge stood beside the calls and were asked by nobody.
     #[arg(long)]
-    edge_in_path: bool,
+    edge_not_in_path: bool,
 }
 
 impl Asked {
@@ -143,7 +159,7 @@ impl Assume {
             cic_silent_seconds: self.cic_silent,
             plug_ins: self.plug_in,
             premises_media_server_down: self.media_server_down,
-            edge_in_path: self.edge_in_path,
+            edge_in_path: !self.edge_not_in_path,
         }
     }
 }
@@ -153,12 +169,21 @@ pub(crate) fn run(call: Call, global: &Global) -> anyhow::Result<Exit> {
     match call {
         Call::Route(asked) => route(&asked, global),
         Call::Explain { asked, assume } => explain(&asked, assume, global),
-        Call::List { tenant, number, call_id, limit, server } => {
+        Call::List { tenant, number, call_id, outcome, last, limit, server } => {
+            let now = Clock::machine().unix_micros();
+            let since = |seconds| now.saturating_sub(u64::from(seconds) * 1_000_000);
+            let outcome = match outcome {
+                Some(OutcomeKind::Routed) => pb::OutcomeKind::Routed,
+                Some(OutcomeKind::Rejected) => pb::OutcomeKind::Rejected,
+                None => pb::OutcomeKind::Unspecified,
+            };
             let request = pb::ListDecisionsRequest {
                 parent: format!("tenants/{tenant}"),
                 page_size: limit,
                 number,
                 call_id,
+                from_us: last.map_or(0, since),
+                outcome: outcome.into(),
                 ..pb::ListDecisionsRequest::default()
             };
             list(request, &server, global)
@@ -228,7 +253,13 @@ fn list(request: pb::ListDecisionsRequest, server: &Server, global: &Global) -> 
     let json = show::json::message("tandem.routing.v1.ListDecisionsResponse", &answered)?;
     answer(global, &json, || match answered.decisions.as_slice() {
         [] => "no decision is remembered".to_owned(),
-        facts => facts.iter().map(fact).collect::<Vec<_>>().join("\n\n"),
+        facts => {
+            let mut texts: Vec<String> = facts.iter().map(fact).collect();
+            if !answered.next_page_token.is_empty() {
+                texts.push("more are remembered; --limit shows more, --last and --outcome choose".to_owned());
+            }
+            texts.join("\n\n")
+        }
     })?;
     Ok(Exit::Ok)
 }
@@ -236,5 +267,6 @@ fn list(request: pb::ListDecisionsRequest, server: &Server, global: &Global) -> 
 fn fact(fact: &pb::DecisionFact) -> String {
     let decision = fact.decision.clone().unwrap_or_default();
     let asked = fact.attempt.as_ref().map_or("", |a| a.called.as_str());
-    format!("{}  asked for {asked}\n{}", decision.name, show::decision::text(&decision))
+    let at = show::time::utc(fact.at_us);
+    format!("{at}  {}  asked for {asked}\n{}", decision.name, show::decision::text(&decision))
 }

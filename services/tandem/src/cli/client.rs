@@ -107,6 +107,9 @@ impl Server {
         let Some(file) = &self.token_file else { return Ok(None) };
         let text =
             std::fs::read_to_string(file).map_err(|why| Input(format!("{}: {why}", file.display())))?;
+        if text.trim().is_empty() {
+            return Err(Input(format!("{} is empty: it must hold the bearer token", file.display())).into());
+        }
         let mut value = format!("Bearer {}", text.trim())
             .parse::<MetadataValue<Ascii>>()
             .map_err(|_| Input(format!("{} holds no token: one word of ASCII is wanted", file.display())))?;

@@ -10,6 +10,7 @@ use tandem_runtime::exit::Exit;
 
 use super::client::Server;
 use super::{Global, answer, once};
+use crate::failure::Input;
 use crate::process::import::{self, Imported, Wish};
 use crate::show;
 
@@ -18,7 +19,8 @@ use crate::show;
 pub(crate) enum Directory {
     /// Import YAML of `kind: Directory` into a running Tandem.
     ///
-    /// Entries that cannot be taken are named with their line and the others are imported; then the exit code is 1.
+    /// Entries that cannot be taken are named with their line and the others are imported; then the exit code is 1. A
+    /// file that is not of this shape (a field that is missing, or that nobody knows) is refused whole.
     #[command(after_long_help = "Examples:\n  tandem directory import directories/brandt.yaml --dry-run\n  \
         tandem directory import directories/brandt.yaml --replace")]
     Import {
@@ -44,7 +46,12 @@ pub(crate) fn run(directory: Directory, global: &Global) -> anyhow::Result<Exit>
         let channel = server.connect().await?;
         let mut imported = Vec::new();
         for file in files {
-            imported.extend(import::file(&channel, &file, Wish { dry_run, replace }).await?);
+            let found = import::file(&channel, &file, Wish { dry_run, replace }, |_| true).await?.imported;
+            if found.is_empty() {
+                let why = format!("{}: no document of kind: Directory", file.display());
+                return Err(Input(why).into());
+            }
+            imported.extend(found);
         }
         Ok(imported)
     })?;
@@ -71,6 +78,13 @@ pub(crate) fn report(done: &Imported, dry_run: bool, color: bool) -> String {
     let pb::ImportDirectoryResponse { written, deleted, unchanged, refused, revision, .. } = &done.response;
     let at =
         if dry_run { "nothing was changed (--dry-run)".to_owned() } else { format!("revision {revision}") };
+    if let Some(more) = usize::try_from(*refused).ok().and_then(|n| n.checked_sub(done.response.errors.len()))
+        && more > 0
+    {
+        text.push_str(&format!(
+            "{more} more were refused and are not shown; mend these and import again\n\n"
+        ));
+    }
     text + &format!(
         "{}: {written} written, {deleted} deleted, {unchanged} unchanged, {refused} refused; {at}",
         done.tenant
@@ -79,15 +93,11 @@ pub(crate) fn report(done: &Imported, dry_run: bool, color: bool) -> String {
 
 /// What station said of entries, placed in the file.
 pub(crate) fn diagnostics(done: &Imported) -> Vec<Diagnostic> {
-    let placed = |error: &pb::EntryError| {
+    let placed = |error: &pb::EntryError, severity: Severity| {
         let finding = error.finding.clone().unwrap_or_default();
         let at = usize::try_from(error.index).ok().and_then(|index| done.entries.get(index));
         let entry = at.map_or("", String::as_str);
         let dot = if finding.field.is_empty() || entry.is_empty() { "" } else { "." };
-        let severity = match finding.severity() {
-            pb::finding::Severity::Warning => Severity::Warning,
-            _ => Severity::Error,
-        };
         Finding {
             severity,
             path: format!("{entry}{dot}{}", finding.field),
@@ -96,5 +106,7 @@ pub(crate) fn diagnostics(done: &Imported) -> Vec<Diagnostic> {
         }
     };
     let pb::ImportDirectoryResponse { errors, warnings, .. } = &done.response;
-    done.document.place(errors.iter().chain(warnings).map(placed))
+    // What is wrong with an entry that was taken is no error of the import: half-configured people are a normal state.
+    let refused = errors.iter().map(|error| placed(error, Severity::Error));
+    done.document.place(refused.chain(warnings.iter().map(|error| placed(error, Severity::Warning))))
 }

@@ -7,8 +7,8 @@ use tandem_runtime::drain::{self, Grace, Life, Phase};
 use tandem_runtime::exit::Exit;
 use tandem_runtime::listen::{Bind, require_loopback};
 use tandem_runtime::serve::Server;
-use tandem_sim::cli::SimArgs;
-use tandem_sim::{CallResult, Place, Simulator, SimulatorService, World};
+use tandem_sim::cli::{Error, SimArgs};
+use tandem_sim::{CallResult, Place, Simulator, SimulatorService, StartError, World};
 
 use super::{Global, answer};
 use crate::failure::Input;
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &SimArgs, global: &Global) -> anyhow::Result<Exit> {
         let told = &mut exit;
         let run = |life: Life| async move {
             let world = World::new(Clock::machine(), Chance::machine(), life.clone());
-            let simulator = kind.start(&world)?;
+            let simulator = kind.start(&world).map_err(not_started)?;
             end_at_once(&life);
             status(args, &simulator, &life)?;
             let calls = kind.run_args().calls();
@@ -46,6 +46,16 @@ pub(crate) fn run(args: &SimArgs, global: &Global) -> anyhow::Result<Exit> {
         drain::run(Grace::DESK, drain::signals()?, run).await?;
         Ok(exit)
     })
+}
+
+/// An error of the library as one of the command's, so that it has its exit code.
+fn not_started(error: Error) -> anyhow::Error {
+    match error {
+        Error::Config(rejected) => rejected.into(),
+        Error::Start(StartError::Listen(why)) => why.into(),
+        Error::Start(why) => Input(why.to_string()).into(),
+        Error::Set { .. } => Input(error.to_string()).into(),
+    }
 }
 
 /// A simulator has nothing to bring to an end: what it plays ends when nobody plays it any more.

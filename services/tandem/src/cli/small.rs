@@ -13,6 +13,16 @@ use crate::failure::Input;
 
 /// `tandem caller`.
 #[derive(Debug, Subcommand)]
+#[command(after_long_help = "The callers file (--callers of `up` and `serve`; read again when saved):\n\n  \
+    apiVersion: tandem.dev/v1\n  \
+    kind: Callers\n  \
+    callers:\n    \
+      - subject: brandt-reports          # what logs call it\n      \
+        tenants: [brandt]                # or [\"*\"]: all\n      \
+        scopes: [routing.decide]         # or [\"*\"]: everything\n      \
+        tokenDigests: [2c26b46b68ff...]  # of `tandem caller digest`; or uris, dnsNames: of its client certificate\n\n\
+    Scopes: routing.decide (where a call goes), routing.explain (why), routing.read (decisions that are remembered), \
+    feed.follow (an edge), directory.read, directory.write.")]
 pub(crate) enum Caller {
     /// Print the digest of a token, for `tokenDigests` of the callers file.
     ///

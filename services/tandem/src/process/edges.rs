@@ -45,11 +45,15 @@ impl FromStr for Listen {
         let transport = match transport {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
-            _ => return Err(shape()),
+            other => return Err(format!("`{other}` is no transport of this release's edge: udp or tcp")),
         };
         let name =
             ListenerName::parse(name).map_err(|why| format!("`{name}` is no listener's name: {why}"))?;
-        let address = address.parse().map_err(|_| shape())?;
+        let address = address.parse().map_err(|_| {
+            format!(
+                "`{address}` is no IP address with a port of 0 to 65535, such as 192.0.2.1:5060 or [::1]:5060"
+            )
+        })?;
         Ok(Self { name, transport, address })
     }
 }
@@ -165,8 +169,9 @@ mod tests {
         check("public=udp:192.0.2.1:5060", Ok(("public", Transport::Udp, "192.0.2.1:5060")));
         check("a=tcp:[::1]:0", Ok(("a", Transport::Tcp, "[::1]:0")));
         check("public", Err("NAME=udp:ADDRESS:PORT"));
-        check("public=tls:192.0.2.1:5061", Err("NAME=udp:ADDRESS:PORT"));
-        check("public=udp:192.0.2.1", Err("NAME=udp:ADDRESS:PORT"));
+        check("public=sctp:192.0.2.1:5061", Err("`sctp` is no transport"));
+        check("public=udp:192.0.2.1", Err("`192.0.2.1` is no IP address with a port"));
+        check("public=udp:192.0.2.1:99999", Err("`192.0.2.1:99999` is no IP address with a port"));
         check("Pub lic=udp:192.0.2.1:5060", Err("is no listener's name"));
     }
 }

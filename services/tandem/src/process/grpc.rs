@@ -7,13 +7,14 @@ use tandem_cell::Cell;
 use tandem_runtime::clock::Chance;
 use tandem_runtime::document::{Limits, Source};
 use tandem_runtime::drain::Life;
-use tandem_runtime::listen::{Bind, require_loopback};
+use tandem_runtime::listen::Bind;
 use tandem_runtime::serve::{Health, PipeListener, Server, Tls, TlsFiles};
 use tandem_wire::authority::Gate;
 use tandem_wire::caller::{Caller, Callers, Scopes, Table, Tenants};
 use tokio::net::TcpListener;
 
 use super::Services;
+use crate::failure::Input;
 
 const ROUTING: &str = "tandem.routing.v1.Routing";
 const FEED: &str = "tandem.routing.v1.EdgeFeed";
@@ -55,8 +56,9 @@ impl Api {
     /// # Errors
     /// An address that cannot be had, `--dev` beyond loopback, files that cannot be used.
     pub(crate) fn bind(options: GrpcOptions, life: &Life) -> anyhow::Result<Self> {
-        if options.dev {
-            require_loopback(options.address, "--grpc")?;
+        if options.dev && !options.address.ip().is_loopback() {
+            let why = "beyond this machine it must be known who calls: give --callers FILE, or keep --grpc on loopback";
+            return Err(Input(format!("--grpc {}: {why} (--dev)", options.address)).into());
         }
         let listener = Bind::new(options.address, "--grpc").tcp()?;
         let tls = options.tls.map(Tls::load).transpose()?;

@@ -13,6 +13,8 @@ use tandem_runtime::document::{Document, Finding, Limits, Rejected, Severity, So
 use tonic::client::GrpcService;
 use tonic::codegen::{Body, Bytes, StdError};
 
+use crate::failure::Input;
+
 /// How an import is wanted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wish {
@@ -20,6 +22,15 @@ pub(crate) struct Wish {
     pub(crate) dry_run: bool,
     /// The directory becomes exactly these entries.
     pub(crate) replace: bool,
+}
+
+/// What became of the documents of a file.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    /// Those that were sent.
+    pub(crate) imported: Vec<Imported>,
+    /// The tenants whose directory was passed over: they are not there.
+    pub(crate) passed_over: Vec<TenantName>,
 }
 
 /// What became of one document.
@@ -44,6 +55,9 @@ pub(crate) struct Imported {
 pub(crate) fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
+        if !path.exists() {
+            return Err(Input(format!("{}: no such file or directory", path.display())).into());
+        }
         if !path.is_dir() {
             files.push(path.clone());
             continue;
@@ -90,27 +104,36 @@ fn fault(document: &Document, path: &str, message: String) -> Rejected {
     Rejected(document.place([Finding { severity: Severity::Error, path: path.into(), message, fix }]))
 }
 
-/// Imports the directories of a file.
+/// Imports the directories of a file; those of tenants that are not `there` are passed over.
 ///
 /// # Errors
 /// A text that cannot be read, or a service that refuses the whole. Entries that are not taken are in the answers.
-pub(crate) async fn file<T>(channel: &T, path: &Path, wish: Wish) -> anyhow::Result<Vec<Imported>>
+pub(crate) async fn file<T>(
+    channel: &T,
+    path: &Path,
+    wish: Wish,
+    there: impl Fn(&TenantName) -> bool,
+) -> anyhow::Result<File>
 where
     T: GrpcService<tonic::body::Body> + Clone,
     T::Error: Into<StdError>,
     T::ResponseBody: Body<Data = Bytes> + Send + 'static,
     <T::ResponseBody as Body>::Error: Into<StdError> + Send,
 {
-    let mut imported = Vec::new();
+    let mut file = File::default();
     for (document, directory) in read(path)? {
         let tenant = TenantName::parse(directory.metadata.name.as_str())
             .map_err(|why| fault(&document, "metadata.name", why.to_string()))?;
+        if !there(&tenant) {
+            file.passed_over.push(tenant);
+            continue;
+        }
         let (entries, messages) = messages(&tenant, &directory, wish);
         let mut client = DirectoryClient::new(channel.clone());
         let response = client.import_directory(tokio_stream::iter(messages)).await?.into_inner();
-        imported.push(Imported { path: path.to_owned(), tenant, document, entries, response });
+        file.imported.push(Imported { path: path.to_owned(), tenant, document, entries, response });
     }
-    Ok(imported)
+    Ok(file)
 }
 
 /// A directory as the messages of an import, each with the path of its entry.

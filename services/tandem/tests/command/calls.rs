@@ -39,6 +39,9 @@ fn what_is_assumed_is_believed() {
         ["call", "explain", "--tenant", "examples/tenants/albion.yaml", "--directory", people, "--called"];
     let ask = |more: &[&str]| run(&[&args[..], &["+442079460103"], more].concat()).ended(0).out;
     assert_ne!(ask(&[]), ask(&["--wan-lost", "--cic-silent", "60"]));
+    // Without the WAN nothing is heard of CIC, so that it is no target any more.
+    assert!(ask(&[]).contains("target 1   cic"), "{}", ask(&[]));
+    assert!(ask(&["--wan-lost"]).contains("target 1   lync"), "{}", ask(&["--wan-lost"]));
 }
 
 #[test]
@@ -53,6 +56,12 @@ fn what_cannot_be_asked_is_named() {
     check(&people_alone, 65, "--directory needs the tenant's file");
     let nobody = ["call", "route", "--tenant", "brandt", "--called", "1", "--server", "http://127.0.0.1:1"];
     check(&nobody, 69, "http://127.0.0.1:1 cannot be reached");
+    let json = run(&[&nobody[..], &["--output", "json"]].concat()).ended(69);
+    let json: serde_json::Value = serde_json::from_str(&json.err).unwrap();
+    assert!(json["error"].as_str().unwrap().starts_with("http://127.0.0.1:1 cannot"), "{json}");
+    let people = "examples/directories/albion.yaml";
+    let other = ["call", "route", "--tenant", TENANT, "--directory", people, "--called", "1"];
+    check(&other, 65, "no directory of tenant brandt");
     let no_url = ["call", "route", "--tenant", "brandt", "--called", "1", "--server", "ftp://x"];
     check(&no_url, 65, "write http://HOST:PORT");
 }

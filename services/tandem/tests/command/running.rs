@@ -138,7 +138,7 @@ fn what_cannot_be_had_is_one_line_with_the_fix() {
     let tenants = ["--tenants", "examples/tenants", "--listen", "public=udp:127.0.0.1:0"];
     let up = |more: &[&'static str]| [&["up"][..], &tenants, more].concat();
     check(&[&up(&["--grpc"])[..], &[&address]].concat(), 73, &[&address, "--grpc"]);
-    check(&up(&["--grpc", "0.0.0.0:0"]), 73, &["--dev", "loopback"]);
+    check(&up(&["--grpc", "0.0.0.0:0"]), 65, &["--callers", "loopback"]);
     check(&[&up(&["--grpc", "127.0.0.1:0", "--data"])[..], &[damaged]].concat(), 65, &["damaged", "backup"]);
     check(
         &["up", "--tenants", "nowhere", "--grpc", "127.0.0.1:0", "--listen", "a=udp:127.0.0.1:0"],
@@ -170,4 +170,91 @@ fn an_edge_alone_follows_and_begins_again_by_what_it_kept() {
     up.end().ended(0);
     // Nobody is there to follow any more.
     Running::start(&args).end().ended(0);
+}
+
+#[test]
+fn a_tenant_that_is_wrong_at_the_start_is_said_and_its_people_are_passed_over() {
+    let base = one_example("brandt");
+    fs::copy(top().join("examples/tenants/cascade.yaml"), base.path().join("tenants/cascade.yaml")).unwrap();
+    let file = base.path().join("tenants/brandt.yaml");
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, good.replace("model: OnPremises", "model: OnTheMoon")).unwrap();
+    let up =
+        Running::up(&["--tenants", &path(&base, "tenants"), "--directories", &path(&base, "directories")]);
+    assert_eq!(up.ready["tenants"], serde_json::json!(["cascade"]));
+    let said = up.end().ended(0);
+    assert!(said.err.contains("OnTheMoon"), "{}", said.err);
+    assert!(said.err.contains("directories/brandt.yaml: not imported, for tenant brandt"), "{}", said.err);
+    // And an end that was asked for is no loss of anything.
+    assert!(!said.err.contains("feed is lost"), "{}", said.err);
+}
+
+#[test]
+fn what_is_no_directory_or_of_somebody_else_is_refused() {
+    let base = one_example("brandt");
+    let up = Running::up(&["--tenants", &path(&base, "tenants")]);
+    let said = up.ask(&["directory", "import", "examples/tenants/brandt.yaml"]).ended(65);
+    assert!(said.err.contains("no document of kind: Directory"), "{said:#?}");
+    let explain = ["call", "explain", "--tenant", "brandt", "--called", CLARA];
+    let said = up.ask(&[&explain[..], &["--agent", "nosuch"]].concat()).ended(65);
+    assert!(said.err.contains("nosuch is no user of this tenant"), "{said:#?}");
+    up.ask(&["call", "route", "--tenant", "brandt", "--called", CLARA]).ended(0);
+    let list = |outcome: &str| up.ask(&["call", "list", "--tenant", "brandt", "--outcome", outcome]).ended(0);
+    let routed = list("routed").out;
+    let year = routed.split('-').next().and_then(|year| year.parse::<u32>().ok());
+    assert!(year.is_some_and(|year| year > 2000), "{routed}");
+    assert_eq!(list("rejected").out, "no decision is remembered\n");
+    up.end().ended(0);
+}
+
+#[test]
+fn a_store_in_use_is_said_with_what_to_use_instead() {
+    let base = TempDir::new().unwrap();
+    let data = path(&base, "data");
+    let up = Running::up(&["--data", &data]);
+    let tenants = path(&base, "data/tenants");
+    let said =
+        run(&["serve", "routing", "--tenants", &tenants, "--data", &data, "--grpc", "127.0.0.1:0"]).ended(75);
+    assert!(said.err.contains("use `tandem up`"), "{said:#?}");
+    up.end().ended(0);
+}
+
+#[test]
+fn each_wrong_start_has_its_code_and_its_fix() {
+    let base = TempDir::new().unwrap();
+    let file = path(&base, "file");
+    fs::write(&file, "").unwrap();
+    let check = |args: &[&str], code: i32, part: &str| {
+        let said = run(args).ended(code);
+        assert!(said.err.contains(part), "{said:#?}");
+    };
+    let up = ["up", "--grpc", "127.0.0.1:0", "--listen", "public=udp:127.0.0.1:0"];
+    check(&[&up[..], &["--data", &file]].concat(), 73, "give --data a directory");
+    check(&["tenant", "check", "/nonexist"], 65, "/nonexist: no such file");
+    let gateway = ["sim", "gateway", "--config", "examples/sim/gateway.yaml"];
+    check(&["sim", "cic", "--config", "/nonexist"], 65, "/nonexist");
+    check(&[&gateway[..], &["--set", "XX="]].concat(), 2, "ELEMENT=BEHAVIOUR");
+    check(&["sim", "cic", "--config", "examples/sim/gateway.yaml"], 65, "examples/sim/gateway.yaml:");
+
+    // Somebody who takes connections and says something else than gRPC.
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", other.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        while let Ok((mut socket, _)) = other.accept() {
+            let read = socket.read(&mut [0; 64]).unwrap_or(0);
+            let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+            if read == 3 {
+                return;
+            }
+        }
+    });
+    check(
+        &["call", "route", "--tenant", "brandt", "--called", "1", "--server", &address],
+        69,
+        "does not speak gRPC",
+    );
+    let _ = std::net::TcpStream::connect(address.trim_start_matches("http://"))
+        .and_then(|mut socket| std::io::Write::write_all(&mut socket, b"end"));
+    answering.join().unwrap();
 }

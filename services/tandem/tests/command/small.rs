@@ -22,6 +22,10 @@ fn every_command_has_help_with_its_purpose() {
         let said = run(&args).ended(0);
         assert!(said.out.contains("Usage: tandem"), "{said:#?}");
     }
+    let callers = run(&["caller", "--help"]).ended(0);
+    for scope in tandem_wire::caller::Scope::ALL {
+        assert!(callers.out.contains(scope.name()), "{}: {}", scope.name(), callers.out);
+    }
     let said = run(&["--help"]).ended(0);
     assert!(said.out.contains("Exit codes:") && said.out.contains("tandem up"), "{}", said.out);
 }
@@ -74,9 +78,11 @@ fn nothing_is_coloured_in_a_pipe_unless_asked() {
 
 #[test]
 fn simulators_are_checked() {
-    for kind in ["gateway", "cic", "lync"] {
-        let config = format!("examples/sim/{kind}.yaml");
-        run(&["sim", kind, "--config", &config, "--check"]).ended(0);
+    for folder in ["", "brandt/"] {
+        for kind in ["gateway", "cic", "lync"] {
+            let config = format!("examples/sim/{folder}{kind}.yaml");
+            run(&["sim", kind, "--config", &config, "--check"]).ended(0);
+        }
     }
     let said = run(&["sim", "cic", "--config", "examples/sim/gateway.yaml", "--check"]).ended(65);
     assert!(said.err.contains("examples/sim/gateway.yaml:"), "{said:#?}");
@@ -110,4 +116,42 @@ fn simulators_call_each_other() {
     assert!(nowhere.json()["status"].as_u64().unwrap() >= 400, "{nowhere:#?}");
     assert_eq!(nowhere.err, "");
     assert_eq!(cic.end().ended(0).err, "");
+}
+
+/// What the README does: the example tenant's gateway, CIC and Lync around `tandem up`, and a call through all of them.
+/// At addresses of this process instead of the example's.
+#[test]
+fn a_call_goes_through_the_example_tenant() {
+    let base = tempfile::TempDir::new().unwrap();
+    let block =
+        format!("127.{}.{}.", 100 + std::process::id() % 100, 1 + (std::process::id() / 100 + 128) % 250);
+    let edge = format!("{block}250:5060");
+    let copy = |file: &str| {
+        let text = std::fs::read_to_string(top().join("examples").join(file)).unwrap();
+        let to = base.path().join(file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::write(&to, text.replace("127.2.1.", &block).replace("127.0.0.1:5060", &edge)).unwrap();
+        to.to_str().unwrap().to_owned()
+    };
+    let (tenant, people) = (copy("tenants/brandt.yaml"), copy("directories/brandt.yaml"));
+    let tenants = std::path::Path::new(&tenant).parent().unwrap().to_str().unwrap().to_owned();
+    let (udp, tcp) = (format!("public=udp:{edge}"), format!("public=tcp:{edge}"));
+    let sockets = ["--grpc", "127.0.0.1:0", "--listen", &udp, "--listen", &tcp];
+    let up =
+        Running::start(&[&["up", "--tenants", &tenants, "--directories", &people][..], &sockets].concat());
+    let cic = Running::start(&["sim", "cic", "--config", &copy("sim/brandt/cic.yaml")]);
+    let lync = Running::start(&["sim", "lync", "--config", &copy("sim/brandt/lync.yaml")]);
+    let gateway = copy("sim/brandt/gateway.yaml");
+    // Anna's CIC phone, Clara's Lync phone that is a CIC station, and Bernd who is in Lync alone.
+    for called in ["+493023125101", "+493023125103", "+493023125702"] {
+        let caller = ["--caller", "+4915112345678", "--hold-ms", "1000", "--output", "json"];
+        let call = [&["sim", "gateway", "--config", &gateway, "--call", called][..], &caller].concat();
+        let result = run(&call).ended(0).json();
+        let packets = (result["rtpSent"].as_u64(), result["rtpReceived"].as_u64());
+        assert_eq!(packets, (Some(10), Some(10)), "{called}: {result}");
+    }
+    for running in [cic, lync] {
+        running.end().ended(0);
+    }
+    up.end().ended(0);
 }

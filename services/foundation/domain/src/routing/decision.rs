@@ -184,7 +184,7 @@ reasons! {
     /// From outside to outside, and no user of the tenant is shown to have forwarded it.
     NoForwarder = "toll.no_forwarder", 403, "a call from outside to outside needs a user of the tenant who forwarded it: see Diversion, History-Info or Referred-By";
     /// The toll policy does not allow it.
-    Toll = "toll.refused", 403, "no toll rule allows the call: see spec.toll";
+    Toll = "toll.refused", 403, "the toll rules do not allow the call: see spec.toll";
     /// Endpoint row 5 is off.
     NotReleased = "feature.not_released", 480, "endpoint row 5 is off: set spec.features.row5, or change the user's call control";
     /// No row of the table fits the user.

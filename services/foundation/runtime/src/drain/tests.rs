@@ -73,8 +73,29 @@ async fn what_outlives_the_deadline_is_cut_and_joined() {
     .await
     .unwrap();
     assert_eq!(ended, Ended::Cut);
-    assert_eq!(began.elapsed(), GRACE.pause + GRACE.drain);
+    assert_eq!(began.elapsed(), GRACE.pause + GRACE.drain + LAST_WORDS);
     assert!(dropped.load(Ordering::SeqCst));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_at_the_word_of_the_end_is_not_cut_half_way() {
+    let (_signal, signals) = signal_line();
+    let done = Arc::new(AtomicBool::new(false));
+    let struck_off = Arc::clone(&done);
+    run(GRACE, signals, async |life| {
+        let drain = life.drain.clone();
+        life.tasks.spawn("registration", async move {
+            drain.stopped().await;
+            tokio::time::sleep(LAST_WORDS / 2).await;
+            struck_off.store(true, Ordering::SeqCst);
+        });
+        life.tasks.spawn("deaf", std::future::pending());
+        life.shutdown.leave();
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert!(done.load(Ordering::SeqCst));
 }
 
 #[tokio::test(start_paused = true)]

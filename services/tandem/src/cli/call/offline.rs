@@ -33,6 +33,17 @@ impl Offline {
         let mut files = vec![file.to_owned()];
         files.extend_from_slice(directories);
         let read = tenant::valid(&files)?;
+        if let [tenant] = read.tenants.as_slice() {
+            for path in directories {
+                let people = tenant::read(std::slice::from_ref(path))?.directories;
+                if !people.iter().any(|(_, d)| d.metadata.name.as_str() == tenant.name.as_str()) {
+                    let why = format!("{}: no directory of tenant {}", path.display(), tenant.name);
+                    return Err(
+                        Input(format!("{why}; give the people of this tenant with --directory")).into()
+                    );
+                }
+            }
+        }
         let [tenant] = read.tenants.as_slice() else {
             return Err(
                 Input(format!("{}: more than one tenant; keep one in the file", file.display())).into()
@@ -86,6 +97,7 @@ impl Offline {
         let attempt = Attempt::read(Some(&attempt)).map_err(refused)?;
         let assumed = tandem_wire::plan::read_assumptions(Some(assume)).map_err(refused)?;
         let facts = Facts { now_ms: now_ms(), ..assumed };
+        tandem_wire::plan::known(&facts, &self.0).map_err(refused)?;
         let mut trail = Steps::default();
         let decided = decide(&self.0, attempt.call(), &facts, &mut trail);
         let whole = plan::plan(&self.0, attempt.call(), &facts, &mut trail);
