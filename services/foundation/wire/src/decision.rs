@@ -74,7 +74,7 @@ fn write_decision(out: &mut Writer<'_>, decision: &Decision, made: Made<'_>) {
     out.number(9, made.stale_ms);
 }
 
-/// The same as a message, off the hot path: read back from what [`write`] wrote, so that there is one translation.
+/// The same as a message, off the hot path: read back from what [`write()`] wrote, so that there is one translation.
 #[must_use]
 pub fn decision(decision: &Decision, made: Made<'_>) -> pb::Decision {
     let mut bytes = Vec::with_capacity(1024);
