@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tandem_cell::policy::{State, Status};
+use tandem_cell::policy::{DELETED, GONE_FOR, State, Status};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::document::render_all;
 use tandem_runtime::drain::{self, Grace, Life};
@@ -188,6 +188,7 @@ fn banner(running: &Running, tenants: &std::path::Path, home: &Home) -> String {
 fn complain(running: &Running, global: &Global) {
     let color = Terminal::stderr(global.color).color;
     rejected(&running.policy.status(), color);
+    unnamed(&Status::default(), &running.policy.status());
     for done in running.imported.iter().filter(|done| done.response.refused > 0) {
         show::error(&directory::report(done, false, color));
     }
@@ -207,6 +208,25 @@ fn rejected(status: &Status, color: bool) {
     }
 }
 
+/// Says what becomes of tenants that no file names any more.
+fn unnamed(before: &Status, now: &Status) {
+    if now.unnamed.is_empty() || (&before.unnamed, &before.held) == (&now.unnamed, &now.held) {
+        return;
+    }
+    let names: Vec<&str> = now.unnamed.iter().map(|name| name.as_str()).collect();
+    let fate = match &now.held {
+        Some(why) => format!("kept, for {why}"),
+        None => format!(
+            "deleted with all it has in {} minutes, unless its file comes back",
+            GONE_FOR.as_secs() / 60
+        ),
+    };
+    show::error(&format!(
+        "no file names {}: {fate}; an empty file NAME.{DELETED} deletes at once",
+        names.join(", ")
+    ));
+}
+
 /// Says what becomes of files that are saved.
 fn watch(running: &Running, life: &Life, global: Global) {
     let (policy, drain) = (running.policy.clone(), life.drain.clone());
@@ -215,7 +235,7 @@ fn watch(running: &Running, life: &Life, global: Global) {
         let mut last = policy.status();
         loop {
             let next = tokio::select! {
-                next = policy.until(|now| now.settled && now.files != last.files) => next,
+                next = policy.until(|now| now.settled && differs(&last, now)) => next,
                 () = drain.draining() => return,
             };
             let Some(next) = next else { return };
@@ -225,7 +245,12 @@ fn watch(running: &Running, life: &Life, global: Global) {
     });
 }
 
+fn differs(before: &Status, now: &Status) -> bool {
+    (&before.files, &before.unnamed, &before.held) != (&now.files, &now.unnamed, &now.held)
+}
+
 fn tell(before: &Status, now: &Status, color: bool) {
+    unnamed(before, now);
     for (path, file) in &now.files {
         if before.files.get(path) == Some(file) {
             continue;

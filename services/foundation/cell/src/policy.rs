@@ -12,11 +12,13 @@
 //! - **a tenant exists as long as a file names it.** When no file does any more, the tenant is deleted with
 //!   everything it has, its directory included, [`GONE_FOR`] later: an editor that writes a file anew, or a mistake
 //!   that is seen and mended, is not a deletion. Who means it says so: an empty file `NAME.deleted` beside the others
-//!   (`mv acme.yaml acme.deleted`) deletes at once a tenant that no file names;
+//!   (`mv acme.yaml acme.deleted`) deletes at once a tenant that no file names. As long as it is there nobody is born
+//!   by that name: a mark that was forgotten must not make a file that is lost later a deletion that was meant;
 //! - **what is more likely an accident deletes nothing.** A directory that cannot be read, in which nothing names a
 //!   tenant, or from which several tenants have vanished is taken for one that is not mounted, or half copied: only
-//!   what is marked is deleted. A file that turned invalid still names the tenants that it named; a file that was
-//!   never understood might name any tenant, so that nothing at all is deleted until it is mended or removed;
+//!   what is marked is deleted, and the five minutes begin anew when it is over. A file that turned invalid still
+//!   names the tenants that it named; a file that was never understood might name any tenant, so that nothing at all
+//!   is deleted until it is mended or removed;
 //! - an invalid document never replaces a valid one; a spec that did not change writes nothing;
 //! - what would be known by the same as another tenant's peer is refused with [`INGRESS_TAKEN`], and nobody is
 //!   told whose it is.
@@ -72,6 +74,13 @@ pub const TENANT_TWICE: Check = Check {
     severity: Severity::Error,
     meaning: "Another document of this directory names the same tenant; the first in the order of file names counts.",
     fix: "keep one of the two",
+};
+/// A document makes a tenant whose deletion is marked.
+pub const TENANT_MARKED: Check = Check {
+    code: "tenant.marked_deleted",
+    severity: Severity::Error,
+    meaning: "The tenant was deleted, and the file NAME.deleted that says so is still there: it is not made again.",
+    fix: "remove the file NAME.deleted, or rename it to NAME.yaml",
 };
 /// A tenant's cell was changed.
 pub const CELL_CHANGED: Check = Check {

@@ -69,6 +69,26 @@ fn a_saved_tenant_is_decided_by_and_a_broken_one_is_not() {
 }
 
 #[test]
+fn a_file_that_goes_away_is_told_of_and_a_mark_deletes() {
+    let base = one_example("brandt");
+    let up =
+        Running::up(&["--tenants", &path(&base, "tenants"), "--directories", &path(&base, "directories")]);
+    let file = base.path().join("tenants/brandt.yaml");
+    fs::remove_file(&file).unwrap();
+    // The next tenant is there after it was seen that the first one's file is not.
+    let cascade = fs::read(top().join("examples/tenants/cascade.yaml")).unwrap();
+    fs::write(base.path().join("tenants/cascade.yaml"), cascade).unwrap();
+    let args = ["call", "route", "--tenant", "cascade", "--called", "+12065550103"];
+    until("the new tenant is there", || (up.ask(&args).code != 65).then_some(()));
+    assert_eq!(first_trunk(&up), "lync");
+    fs::write(file.with_extension("deleted"), "").unwrap();
+    let route = ["call", "route", "--tenant", "brandt", "--called", CLARA];
+    until("it is deleted", || (up.ask(&route).code == 65).then_some(()));
+    let said = up.end().ended(0);
+    assert!(said.err.contains("no file names brandt: "), "{}", said.err);
+}
+
+#[test]
 fn people_are_imported() {
     let base = one_example("brandt");
     let up = Running::up(&["--tenants", &path(&base, "tenants")]);

@@ -1,36 +1,31 @@
 //! The task that writes.
 
+mod commit;
+mod tell;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
-use tandem_domain::id::{Revision, TenantId, TenantName};
-use tandem_domain::record::{self, Kind, Record, TenantRecord};
+use tandem_domain::id::{TenantId, TenantName};
+use tandem_domain::record::TenantRecord;
 use tandem_runtime::drain::Life;
 use tandem_runtime::watchfile::{self, Changes};
-use tandem_store::{Commit, Durability, Error, Outcome, WRITES_MAX, Write, delete, put};
+use tandem_store::Error;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::claims::Index;
 use super::gone::Seen;
 use super::lease::{self, Lease};
-use super::plan::{self, Plan, Planned};
+use super::plan::{self, Planned};
 use super::read::{self, Checked, File};
-use super::{FileStatus, GONE_FOR, Held, Settings, State, Status, TENANT_TWICE, delete as deletion};
+use super::{GONE_FOR, Held, Settings, State, Status, TENANT_MARKED, delete as deletion};
 use crate::Cell;
 
 /// How soon a store that did not take something is asked again, and how often who stands by looks at the lease
 /// when nothing tells of it.
 const RETRY: Duration = Duration::from_millis(500);
-/// How long the view may take to show what was committed before everything is begun anew.
-const SHOWN_WITHIN: Duration = Duration::from_secs(10);
-/// Commits under way at once: they share one sync of the store.
-const AT_ONCE: usize = 64;
-/// How often a commit whose outcome is not known is asked again.
-const DOUBTS: usize = 5;
 
 /// Why the writer stops what it does.
 #[derive(Debug)]
@@ -193,10 +188,13 @@ impl Writer {
 
     async fn saved(&mut self, paths: BTreeSet<PathBuf>) -> Result<(), Stop> {
         let before: BTreeSet<PathBuf> = self.twice().into_keys().map(|(path, _)| path).collect();
+        let marked = self.marked.clone();
         self.read(Some(paths.clone())).await;
-        // A document that was in the way of another's may have gone.
-        let again = |path: &PathBuf| paths.contains(path) || before.contains(path);
-        let good = self.good().into_iter().filter(|(path, _)| again(path)).collect();
+        // A document or a mark that was in the way of another's document may have gone.
+        let again = |path: &PathBuf, name: &TenantName| {
+            paths.contains(path) || before.contains(path) || marked.contains(name)
+        };
+        let good = self.good().into_iter().filter(|(path, c)| again(path, &c.name)).collect();
         self.settle(good).await
     }
 
@@ -298,7 +296,12 @@ impl Writer {
         let mut released = false;
         for (_, checked) in documents {
             let incarnation = || self.cell.incarnation();
-            let planned = plan::plan(checked, &shown, &self.index, &self.settings, incarnation);
+            let mut planned = plan::plan(checked, &shown, &self.index, &self.settings, incarnation);
+            if matches!(&planned, Planned::Do(plan) if plan.birth) && self.marked.contains(&checked.name) {
+                let words = format!("{}.{} is in this directory", checked.name, super::DELETED);
+                let findings = vec![TENANT_MARKED.at("metadata.name", words)];
+                planned = Planned::Rejected { findings, contested: false };
+            }
             self.refused.remove(&checked.name);
             self.contested.remove(&checked.name);
             match planned {
@@ -335,75 +338,6 @@ impl Writer {
         Ok(released)
     }
 
-    fn overlay(&mut self, plan: &Plan) {
-        for (key, claim) in &plan.claims {
-            self.index.insert(key.clone(), Arc::clone(claim));
-        }
-    }
-
-    /// Claims, then commits, then releases.
-    async fn carry_out(&mut self, plans: Vec<Plan>) -> Result<Vec<(TenantName, State)>, Stop> {
-        if plans.is_empty() {
-            return Ok(Vec::new());
-        }
-        plans.iter().for_each(|p| self.overlay(p));
-        self.write_cell(plans.iter().flat_map(Plan::births_and_claims).collect()).await?;
-        let mut states = Vec::with_capacity(plans.len());
-        for some in plans.chunks(AT_ONCE) {
-            states.extend(try_join_all(some.iter().map(|plan| self.write_policy(plan))).await?);
-        }
-        self.release(plans.into_iter().flat_map(|p| p.release).collect()).await?;
-        Ok(states)
-    }
-
-    async fn write_policy(&self, plan: &Plan) -> Result<(TenantName, State), Stop> {
-        let mut revision = plan.revision;
-        if let Some(policy) = &plan.policy {
-            let record = Record::Policy(Arc::clone(policy));
-            revision = self.commit(&plan.tenant, vec![put("", &record)]).await?;
-        }
-        Ok((plan.tenant.name.clone(), State::InForce { generation: plan.generation, revision }))
-    }
-
-    async fn release(&mut self, keys: Vec<String>) -> Result<(), Stop> {
-        // A claim may have become another tenant's meanwhile.
-        self.write_cell(keys.iter().map(|k| delete(Kind::IngressClaim, k)).collect()).await?;
-        keys.iter().for_each(|k| self.index.remove(k));
-        Ok(())
-    }
-
-    /// Writes to `_cell`, in commits of what one may hold.
-    async fn write_cell(&self, writes: Vec<Write>) -> Result<(), Stop> {
-        for writes in writes.chunks(WRITES_MAX) {
-            self.commit(&record::cell(), writes.to_vec()).await?;
-        }
-        Ok(())
-    }
-
-    /// One commit under the lease, shown by the view when this returns.
-    async fn commit(&self, tenant: &TenantId, writes: Vec<Write>) -> Result<Revision, Stop> {
-        let commit = Commit {
-            tenant: tenant.clone(),
-            id: self.cell.commit_id(),
-            preconditions: vec![self.lease.fence()],
-            writes,
-            durability: Durability::Replicated,
-            trace: None,
-        };
-        for _ in 0..DOUBTS {
-            match self.cell.store().commit(commit.clone()).await? {
-                Outcome::Committed(revision) => {
-                    let shown = self.cell.view().wait_for(tenant, revision, Instant::now() + SHOWN_WITHIN);
-                    shown.await.map_err(|late| Stop::Later(late.to_string()))?;
-                    return Ok(revision);
-                }
-                Outcome::Refused(_) => return Err(Stop::Lost),
-                Outcome::Indeterminate(why) => tracing::debug!(%why, "asking what became of a commit"),
-            }
-        }
-        Err(Stop::Later("the outcome of a commit is not known".to_owned()))
-    }
-
     /// Notes the tenants that no file names, and begins to delete those whose deletion is meant, or that none has
     /// named for long enough while nothing speaks for an accident.
     fn look_for_gone(&mut self) {
@@ -426,6 +360,10 @@ impl Writer {
         let held = seen.holds(&gone);
         if held != self.held {
             held.iter().for_each(|why| why.warn(&gone));
+        }
+        if held.is_some() || self.held.is_some() {
+            // The time does not run while tenants are kept: of many that come back one after another none is late.
+            gone.values_mut().for_each(|since| *since = now);
         }
         let (delete, gone) =
             gone.into_iter().partition(|(tenant, since)| seen.deletes(tenant, *since, held.as_ref(), now));
@@ -455,47 +393,5 @@ impl Writer {
             self.settle(documents).await?;
         }
         Ok(())
-    }
-
-    /// Tells what was done.
-    fn tell(&self, writing: bool) {
-        let mut files: BTreeMap<PathBuf, FileStatus> = BTreeMap::new();
-        for (path, file) in &self.files {
-            let status = files.entry(path.clone()).or_default();
-            status.diagnostics.clone_from(&file.diagnostics);
-            for name in &file.names {
-                status.tenants.insert(name.clone(), State::Rejected);
-            }
-        }
-        for (path, checked) in self.good() {
-            let Some(status) = files.get_mut(&path) else { continue };
-            let state = self.states.get(&checked.name).copied().unwrap_or(State::Waiting);
-            status.tenants.insert(checked.name.clone(), state);
-            let refused = self.refused.get(&checked.name).map_or(&[][..], Vec::as_slice);
-            status.diagnostics.extend(super::place(&checked.document, refused));
-        }
-        for ((path, _), checked) in self.twice() {
-            let Some(status) = files.get_mut(&path) else { continue };
-            let words = format!("another document names {} as well", checked.name);
-            let finding = TENANT_TWICE.at("metadata.name", words);
-            status.diagnostics.extend(super::place(&checked.document, &[finding]));
-        }
-        let status = Status {
-            writing,
-            standing_by: !writing,
-            settled: self.states.values().all(|s| *s != State::Waiting) && self.deleting.is_empty(),
-            unreadable: self.unreadable.clone(),
-            files,
-            deleting: self.deleting.iter().map(|t| t.name.clone()).collect(),
-            unnamed: self.gone.keys().map(|t| t.name.clone()).collect(),
-            held: self.held.clone(),
-        };
-        self.told.send_if_modified(|told| {
-            let changed = **told != status;
-            if changed {
-                *told = Arc::new(status);
-            }
-            changed
-        });
     }
 }

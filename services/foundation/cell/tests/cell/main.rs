@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 mod away;
+mod claims;
+mod desk;
 mod follower;
+mod gone;
 mod policy;
 mod rig;
+mod sweep;
