@@ -35,6 +35,7 @@ mod claims;
 mod delete;
 mod gone;
 mod lease;
+mod places;
 mod plan;
 mod read;
 mod writer;

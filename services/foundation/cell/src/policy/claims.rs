@@ -10,6 +10,7 @@ use tandem_domain::record::{Claimed, IngressClaim};
 use tandem_domain::tenant::{Config, Ingress};
 
 use super::INGRESS_TAKEN;
+use super::places::Places;
 
 /// The key of a claim: what is claimed, so that two tenants can never hold the very same.
 #[must_use]
@@ -25,35 +26,31 @@ pub fn key(what: &Claimed) -> String {
     }
 }
 
-/// Where claims that could collide lie together.
-fn place(what: &Claimed) -> String {
-    match what {
-        Claimed::Source { listener, .. } => format!("source/{listener}"),
-        Claimed::Certificate { name, .. } => format!("certificate/{}", name.to_ascii_lowercase()),
-        Claimed::Domain { listener, domain } => format!("domain/{listener}/{}", domain.to_ascii_lowercase()),
-    }
-}
-
 /// Every claim of the cell, as the holder of the lease has written them.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     by_key: BTreeMap<String, Arc<IngressClaim>>,
-    by_place: BTreeMap<String, BTreeMap<String, Arc<IngressClaim>>>,
     by_tenant: BTreeMap<TenantId, BTreeMap<String, Arc<IngressClaim>>>,
+    places: Places,
 }
 
 impl Index {
     pub(super) fn insert(&mut self, key: String, claim: Arc<IngressClaim>) {
         self.remove(&key);
-        self.by_place.entry(place(&claim.what)).or_default().insert(key.clone(), Arc::clone(&claim));
+        self.places.insert(&key, &claim);
         self.by_tenant.entry(claim.tenant.clone()).or_default().insert(key.clone(), Arc::clone(&claim));
         self.by_key.insert(key, claim);
     }
 
     pub(super) fn remove(&mut self, key: &str) {
         let Some(claim) = self.by_key.remove(key) else { return };
-        drop_in(&mut self.by_place, &place(&claim.what), key);
-        drop_in(&mut self.by_tenant, &claim.tenant, key);
+        self.places.remove(key, &claim);
+        if let Some(theirs) = self.by_tenant.get_mut(&claim.tenant) {
+            theirs.remove(key);
+            if theirs.is_empty() {
+                self.by_tenant.remove(&claim.tenant);
+            }
+        }
     }
 
     /// The claims of a tenant with their keys.
@@ -68,17 +65,7 @@ impl Index {
 
     /// Whether another tenant has what a call could fit as well.
     pub(super) fn is_taken(&self, claim: &IngressClaim) -> bool {
-        let beside = self.by_place.get(&place(&claim.what)).into_iter().flat_map(BTreeMap::values);
-        beside.into_iter().any(|other| other.tenant != claim.tenant && other.what.overlaps(&claim.what))
-    }
-}
-
-fn drop_in<K: Ord>(map: &mut BTreeMap<K, BTreeMap<String, Arc<IngressClaim>>>, at: &K, key: &str) {
-    if let Some(inner) = map.get_mut(at) {
-        inner.remove(key);
-        if inner.is_empty() {
-            map.remove(at);
-        }
+        self.places.beside(&claim.what).any(|other| other.tenant != claim.tenant)
     }
 }
 
