@@ -107,6 +107,9 @@ async fn two_tenants_behind_one_carrier_are_told_apart_by_called_range() {
     globex.trunk(2)["ingress"] = serde_json::json!([]);
     globex.numbers[0]["number"] = "+493023126101".into();
     globex.users[1]["lync"]["lineUri"] = "tel:+493023126172".into();
+    // Both in remote control: the carrier's gateway in the cloud is the gateway of many.
+    acme.spec["model"] = "RemoteControl".into();
+    globex.spec["model"] = "RemoteControl".into();
     acme.trunk(0)["ingress"][0]["called"] = serde_json::json!(["+493023125"]);
     globex.trunk(0)["ingress"][0]["called"] = serde_json::json!(["+493023126"]);
     let bed = Bed::new(view(&[&acme, &globex], &["main"]));

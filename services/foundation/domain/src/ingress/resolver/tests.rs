@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
 use crate::document::policy::{Ingress, TenantDocument};
+use crate::document::terms::Model;
 use crate::id::{Incarnation, ListenerName, Revision, TenantId, TenantName};
 use crate::ingress::{Arrival, Resolution, claims};
 use crate::record::{Change, Kind, PolicyRecord, Record, TenantRecord, cell};
@@ -17,8 +18,13 @@ fn change(tenant: TenantId, kind: Kind, key: String, record: Option<Record>) -> 
 
 /// A tenant whose gateway, CIC and Lync are known by these entries (listener, source, certificate, domain, called).
 fn add(view: &mut View, name: &str, gateway: &[Entry<'_>]) {
+    add_as(view, name, Model::LocalControl, gateway);
+}
+
+fn add_as(view: &mut View, name: &str, model: Model, gateway: &[Entry<'_>]) {
     let mut document: TenantDocument =
         serde_saphyr::from_str(include_str!("../../tenant/base.yaml")).unwrap();
+    document.spec.model = model;
     for trunk in &mut document.spec.trunks {
         trunk.ingress.clear();
         if trunk.name == "gateway" {
@@ -79,10 +85,12 @@ fn who(view: &View, listener: &str, source: &str, names: &[&str], domain: &str, 
 
 #[test]
 fn two_tenants_behind_one_carrier_gateway_are_told_apart_by_called_range() {
+    // In remote control a carrier's gateway in the cloud is the gateway of many.
     let mut view = View::new();
     let carrier = Entry { listener: Some("pstn"), source: Some("192.0.2.1"), ..Entry::default() };
-    add(&mut view, "acme", &[Entry { called: &["+4930900", "+49309555"], ..carrier }]);
-    add(&mut view, "bolt", &[Entry { called: &["+4930901"], ..carrier }]);
+    let remote = Model::RemoteControl;
+    add_as(&mut view, "acme", remote, &[Entry { called: &["+4930900", "+49309555"], ..carrier }]);
+    add_as(&mut view, "bolt", remote, &[Entry { called: &["+4930901"], ..carrier }]);
     for (source, called, expected) in [
         ("192.0.2.1", "+4930900100", "acme gateway"),
         ("192.0.2.1", "4930900100", "acme gateway"),
