@@ -16,6 +16,8 @@
 pub(crate) mod edges;
 pub(crate) mod grpc;
 pub(crate) mod import;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -140,6 +142,7 @@ pub(crate) async fn up(
     settings.listeners = listeners.clone();
     let member = Cell::open(life, clock.clone(), chance.clone(), settings).await?;
     let health = Health::new(life, grpc::names(services)).await;
+    grpc::tell_of_store(&member, &health, life);
     let (channel, listener) = pipe();
     let address = grpc::serve(services, &member, &health, api, listener, life, &chance)?;
 

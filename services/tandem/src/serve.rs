@@ -213,6 +213,9 @@ pub(crate) struct Api {
     /// Believe everyone on this machine. On loopback only; the default without --callers.
     #[arg(long, conflicts_with = "callers")]
     dev: bool,
+    /// Tell nobody which services there are: gRPC reflection is off.
+    #[arg(long)]
+    no_reflection: bool,
     /// The server's certificate chain (PEM), for TLS.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -234,6 +237,7 @@ impl Api {
         };
         let tls = self.tls_cert.zip(self.tls_key);
         let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key, clients });
-        GrpcOptions { address: self.grpc, tls, callers: self.callers, dev }
+        let reflection = !self.no_reflection;
+        GrpcOptions { address: self.grpc, tls, callers: self.callers, dev, reflection }
     }
 }

@@ -218,6 +218,7 @@ impl ViewFollower {
         let was = self.0.stale_since.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
         if was.is_ok() {
             tracing::warn!(%error, "the store cannot be read; answering from what is known");
+            self.0.moved.send_replace(());
         }
     }
 

@@ -37,6 +37,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_service::GrpcService;
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
 use tonic::Status;
 use tonic::service::{Routes, RoutesBuilder};
@@ -106,6 +108,7 @@ pub struct Server {
     life: Life,
     chance: Chance,
     routes: RoutesBuilder,
+    served: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
     reflection: bool,
     deadlines: Deadlines,
@@ -124,6 +127,7 @@ impl Server {
             life,
             chance,
             routes: Routes::builder(),
+            served: Vec::new(),
             descriptors: Vec::new(),
             reflection: false,
             deadlines: Deadlines::default(),
@@ -141,6 +145,7 @@ impl Server {
         S::Future: Send,
     {
         self.routes.add_service(service);
+        self.served.push(S::NAME);
         self
     }
 
@@ -152,9 +157,8 @@ impl Server {
     }
 
     /// Serves `grpc.health.v1`.
-    pub fn health(mut self, health: &Health) -> Self {
-        self.routes.add_service(health.server());
-        self
+    pub fn health(self, health: &Health) -> Self {
+        self.service(health.server())
     }
 
     /// Tells the server of a `FileDescriptorSet` in its encoded form: which methods stream, and so have no default
@@ -164,7 +168,7 @@ impl Server {
         self
     }
 
-    /// Serves `grpc.reflection.v1` from the descriptors.
+    /// Serves `grpc.reflection.v1` from the descriptors: the services that are served, and no others.
     pub fn reflection(mut self, on: bool) -> Self {
         self.reflection = on;
         self
@@ -216,9 +220,10 @@ impl Server {
             self.deadlines.learn(encoded)?;
         }
         if self.reflection {
+            self.served.push(REFLECTION);
             let mut builder = tonic_reflection::server::Builder::configure();
             for encoded in &self.descriptors {
-                builder = builder.register_encoded_file_descriptor_set(encoded);
+                builder = builder.register_file_descriptor_set(of_served(encoded, &self.served)?);
             }
             let server = builder.include_reflection_service(false).build_v1();
             self.routes.add_service(server.map_err(|error| DescriptorError(error.to_string()))?);
@@ -246,6 +251,19 @@ impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// The reflection service, as it describes itself.
+const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
+
+/// A descriptor set without the services that are not served here.
+fn of_served(encoded: &[u8], served: &[&str]) -> Result<FileDescriptorSet, DescriptorError> {
+    let mut set = FileDescriptorSet::decode(encoded).map_err(|error| DescriptorError(error.to_string()))?;
+    for file in &mut set.file {
+        let package = file.package().to_owned();
+        file.service.retain(|service| served.contains(&&*format!("{package}.{}", service.name())));
+    }
+    Ok(set)
 }
 
 /// A `FileDescriptorSet` that cannot be decoded: a fault of the build, not of the user.

@@ -21,7 +21,7 @@ use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViol
 use crate::violation::{Violation, Violations};
 
 /// The `domain` of every `google.rpc.ErrorInfo` of ours.
-pub const DOMAIN: &str = "tandem.dev";
+pub const DOMAIN: &str = tandem_runtime::serve::ERROR_DOMAIN;
 
 /// All that the wire learns of a fault of ours.
 pub const INTERNAL_TEXT: &str = "internal error; the request id finds it in the log";
@@ -62,6 +62,14 @@ reasons! {
     PageTokenInvalid = "PAGE_TOKEN_INVALID", InvalidArgument;
     /// The same request id came with another body.
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument;
+    /// A message is larger than this service takes.
+    MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted;
+    /// A message is none of the method's, or cut short.
+    MessageMalformed = "MESSAGE_MALFORMED", Internal;
+    /// Messages are compressed in a way that is not known here.
+    EncodingUnknown = "ENCODING_UNKNOWN", Unimplemented;
+    /// `grpc-timeout` cannot be read.
+    DeadlineMalformed = "DEADLINE_MALFORMED", InvalidArgument;
     /// No credential that the callers file maps.
     CredentialUnknown = "CREDENTIAL_UNKNOWN", Unauthenticated;
     /// The caller lacks the scope that the method needs; the metadata names it.
@@ -84,10 +92,16 @@ reasons! {
     Draining = "DRAINING", Unavailable;
     /// `min_revision` did not become visible within the deadline.
     RevisionNotReached = "REVISION_NOT_REACHED", DeadlineExceeded;
+    /// So little time was left that nothing was begun.
+    DeadlineTooShort = "DEADLINE_TOO_SHORT", DeadlineExceeded;
+    /// The call was not done within its deadline, or a stream not sent within its time.
+    DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded;
     /// What a watch or a token wants to go on from is forgotten: begin anew.
     ResumeTokenExpired = "RESUME_TOKEN_EXPIRED", OutOfRange;
     /// The write may have happened or not. The same request id finds out.
     OutcomeUnknown = "OUTCOME_UNKNOWN", Unknown;
+    /// The call was given up by its caller.
+    Cancelled = "CANCELLED", Cancelled;
     /// There is no such method here.
     MethodUnknown = "METHOD_UNKNOWN", Unimplemented;
     /// A fault of ours.

@@ -19,6 +19,8 @@ use crate::failure::Input;
 const ROUTING: &str = "tandem.routing.v1.Routing";
 const FEED: &str = "tandem.routing.v1.EdgeFeed";
 const DIRECTORY: &str = "tandem.station.v1.Directory";
+/// The store, as health names it: it is no service, and nothing's readiness depends on it.
+const STORE: &str = "tandem.store";
 
 /// The services of the process, as health names them.
 pub(crate) const fn names(services: Services) -> &'static [&'static str] {
@@ -41,6 +43,8 @@ pub(crate) struct GrpcOptions {
     pub(crate) callers: Option<PathBuf>,
     /// Whether the metadata of callers on loopback is believed.
     pub(crate) dev: bool,
+    /// Whether anyone may ask which services there are.
+    pub(crate) reflection: bool,
 }
 
 /// A bound socket, and who may call.
@@ -48,6 +52,7 @@ pub(crate) struct Api {
     listener: TcpListener,
     tls: Option<Tls>,
     callers: Callers,
+    reflection: bool,
 }
 
 impl Api {
@@ -75,7 +80,7 @@ impl Api {
         if let Some(path) = options.callers {
             callers.follow(path, life);
         }
-        Ok(Self { listener, tls, callers })
+        Ok(Self { listener, tls, callers, reflection: options.reflection })
     }
 }
 
@@ -100,7 +105,6 @@ pub(crate) fn serve(
     let mut server = Server::new("grpc", life.clone(), chance.clone())
         .health(health)
         .descriptors(tandem_proto::DESCRIPTORS)
-        .reflection(true)
         .pipe(pipe);
     if services.routing {
         let routing = tandem_routing::build(life, cell, &tandem_routing::Config::default());
@@ -112,9 +116,9 @@ pub(crate) fn serve(
     }
     let mut address = None;
     let callers = match api {
-        Some(Api { listener, tls, callers }) => {
+        Some(Api { listener, tls, callers, reflection }) => {
             address = Some(listener.local_addr()?);
-            server = server.tcp(listener, tls);
+            server = server.tcp(listener, tls).reflection(reflection);
             callers
         }
         None => Callers::new(Table::default()).in_process(ourselves()),
@@ -122,4 +126,22 @@ pub(crate) fn serve(
     let gate = Gate::new(callers);
     server.gate(move |method, headers, extensions| gate.check(method, headers, extensions)).start()?;
     Ok(address)
+}
+
+/// Tells by health whether the store can be read: NOT_SERVING until it was, while it cannot be, and once the process
+/// leaves.
+pub(crate) fn tell_of_store(cell: &Cell, health: &Health, life: &Life) {
+    let (view, health, drain) = (cell.view().clone(), health.clone(), life.drain.clone());
+    life.tasks.spawn("store health", async move {
+        loop {
+            let readable = || view.is_synchronised() && view.stale_since().is_none();
+            let now = readable();
+            health.set(STORE, now).await;
+            tokio::select! {
+                () = view.until(|| readable() != now) => {}
+                () = drain.leaving() => break,
+            }
+        }
+        health.set(STORE, false).await;
+    });
 }

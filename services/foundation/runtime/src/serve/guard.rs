@@ -19,7 +19,7 @@ use tracing::Instrument;
 
 use super::deadline::{Deadline, Deadlines, LEAST, asked};
 use super::lean::{self, Unary};
-use super::refusal::refusal;
+use super::refusal::{INTERNAL_TEXT, explain, refusal};
 use super::stream::Guarded;
 use super::{Gate, Peer};
 use crate::clock::{Chance, RequestId};
@@ -73,6 +73,7 @@ impl Guard {
                 Ok(Err(_panic)) => panicked().into_http(),
                 Err(status) => status.into_http(),
             };
+            explain(response.headers_mut());
             if watch.streams {
                 let span = tracing::Span::current();
                 response = response.map(|body| watch.guard(body, span));
@@ -170,7 +171,7 @@ pub(super) fn exceeded() -> Status {
 
 /// The text is fixed: what a panic says is for the log, which the panic hook writes, within the call's span.
 pub(super) fn panicked() -> Status {
-    refusal(Code::Internal, "INTERNAL", "internal error; the request id finds it in the log")
+    refusal(Code::Internal, "INTERNAL", INTERNAL_TEXT)
 }
 
 fn take_id(headers: &http::HeaderMap) -> Option<RequestId> {

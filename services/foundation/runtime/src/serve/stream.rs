@@ -1,4 +1,4 @@
-//! The messages of a stream, watched over: its deadline, a panic in what makes them, the drain.
+//! The messages of a stream, watched over: its deadline, a panic in what makes them, the drain, and how it ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -12,6 +12,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::guard::{exceeded, panicked};
+use super::refusal::explain;
 use crate::drain::Drain;
 
 /// A response body that ends with a status of ours when it must not go on.
@@ -48,6 +49,14 @@ impl Guarded {
     }
 }
 
+/// The end of a stream says why like everything else.
+fn explained(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        explain(trailers);
+    }
+    frame
+}
+
 impl http_body::Body for Guarded {
     type Data = Bytes;
     type Error = Status;
@@ -62,7 +71,7 @@ impl http_body::Body for Guarded {
         let _entered = span.enter();
         match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(ctx))) {
             Ok(Poll::Pending) => {}
-            Ok(ready) => return ready,
+            Ok(Poll::Ready(ended)) => return Poll::Ready(ended.map(|frame| frame.map(explained))),
             Err(_panic) => return this.end(&panicked()),
         }
         if this.deadline.as_mut().is_some_and(|sleep| sleep.as_mut().poll(ctx).is_ready()) {
