@@ -6,26 +6,46 @@ pub struct Config {
     /// Signs page tokens: the same on every replica, so that a page may be asked of another. None: from chance,
     /// and pages are this process's own.
     pub page_key: Option<[u8; 32]>,
-    /// Imports that are read or written at once. Each may keep [`IMPORT_BYTES_MAX`](crate::Config::IMPORT_BYTES_MAX)
-    /// of entries in memory.
+    /// Imports of different tenants at once. Of one tenant one is read at a time.
     pub imports_max: usize,
+    /// The bytes of messages that all imports together keep in memory while they are read.
+    pub imports_bytes_max: usize,
     /// Watches at once. Each keeps what its reader has not taken, at most one entry a user.
     pub watchers_max: usize,
+    /// Watches of one tenant at once, so that no tenant takes the others' places.
+    pub watchers_of_tenant_max: usize,
+    /// What an import and a directory may hold.
+    pub limits: Limits,
 }
 
-impl Config {
+/// What an import and a directory may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
     /// The most entries of one import: 100,000 users with a station and two numbers each.
-    pub const ENTRIES_MAX: u64 = 400_000;
+    pub entries: u64,
     /// The most bytes of one import's messages: what a file of a directory may have.
-    pub const IMPORT_BYTES_MAX: usize = 128 * 1024 * 1024;
+    pub bytes: usize,
     /// The most users of a tenant.
-    pub const USERS_MAX: usize = 100_000;
+    pub users: usize,
     /// The most number assignments of a tenant.
-    pub const NUMBERS_MAX: usize = 200_000;
+    pub numbers: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { page_key: None, imports_max: 2, watchers_max: 10_000 }
+        Self {
+            page_key: None,
+            imports_max: 32,
+            imports_bytes_max: 256 * 1024 * 1024,
+            watchers_max: 10_000,
+            watchers_of_tenant_max: 100,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries: 400_000, bytes: 128 * 1024 * 1024, users: 100_000, numbers: 200_000 }
     }
 }

@@ -5,6 +5,10 @@
 //! that no other changes what it planned against, plans, and commits: a `MERGE` in commits of at most 512 writes, in
 //! the order of the stream; a `REPLACE` as one change that readers see whole, staged where it is larger than that.
 //!
+//! Of one tenant one import is read at a time; the others of that tenant wait for their turn. What all imports keep in
+//! memory is bounded by bytes, and each must be sent within [`read::SENT_WITHIN`]: so neither one tenant nor one that
+//! sends slowly keeps others from importing.
+//!
 //! An import that fails half way says so. Sent again with the same request id it goes on: what was written already
 //! is found unchanged.
 
@@ -28,10 +32,15 @@ use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
 use plan::Entry;
-use read::Entries;
+use read::{Entries, Reader};
+
+use crate::config::{Config, Limits};
+use crate::share::Places;
 
 /// How long an import without a deadline may wait for its turn and for the view.
 const WAIT: Duration = Duration::from_secs(60);
+/// The most imports of one tenant that wait for their turn, the one that is read among them.
+const WAITING_MAX: usize = 8;
 /// When it is worth to come again for what is limited in number.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -40,7 +49,11 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Imports {
     cell: Cell,
     drain: Drain,
+    /// Of each tenant: one that is read, and those that wait.
+    tenants: Places,
     places: Arc<Semaphore>,
+    room: Arc<Semaphore>,
+    limits: Limits,
     kept: write::Kept,
 }
 
@@ -55,11 +68,20 @@ struct Import {
     refused: Vec<plan::Refused>,
     /// What tells it from another with the same request id.
     fingerprint: u128,
+    limits: Limits,
 }
 
 impl Imports {
-    pub(crate) fn new(cell: Cell, drain: Drain, max: usize) -> Self {
-        Self { cell, drain, places: Arc::new(Semaphore::new(max)), kept: write::Kept::default() }
+    pub(crate) fn new(cell: Cell, drain: Drain, config: &Config) -> Self {
+        Self {
+            cell,
+            drain,
+            tenants: Places::new(WAITING_MAX),
+            places: Arc::new(Semaphore::new(config.imports_max)),
+            room: Arc::new(Semaphore::new(config.imports_bytes_max)),
+            limits: config.limits,
+            kept: write::Kept::default(),
+        }
     }
 
     /// Reads, plans and, unless it is a dry run, writes.
@@ -69,17 +91,28 @@ impl Imports {
     pub(crate) async fn run(
         &self,
         subject: &str,
-        mut stream: Streaming<pb::ImportDirectoryRequest>,
+        stream: Streaming<pb::ImportDirectoryRequest>,
         find: impl Fn(&str) -> Result<Arc<TenantView>, Refusal>,
         deadline: Option<Instant>,
     ) -> Result<pb::ImportDirectoryResponse, Status> {
-        let first = read::message(&mut stream, &self.drain).await?;
+        let mut reader = Reader::new(stream, &self.cell, &self.drain, Arc::clone(&self.room));
+        let first = reader.next().await?;
         let header = read_import_header(first.and_then(|m| m.item))?;
         let tenant = find(&header.parent)?;
-        let _place = self.places.try_acquire().map_err(|_| {
-            Refusal::quota(&header.parent, "as many imports as this process takes at once", Some(AGAIN))
-        })?;
-        let read = Entries::read(&mut stream, &self.drain, tenant.id(), &header).await?;
+        let until = deadline.unwrap_or_else(|| Instant::now() + WAIT);
+        let full = |words| Refusal::quota(&header.parent, words, Some(AGAIN));
+        let waiting = self.tenants.take(tenant.id());
+        let waiting = waiting.ok_or_else(|| full("as many imports of one tenant as wait for their turn"))?;
+        let _turn = tokio::select! {
+            turn = tokio::time::timeout_at(until, waiting.turn()) => {
+                turn.map_err(|_| full("another import of this tenant is being read"))?
+            }
+            () = self.drain.draining() => return Err(read::draining().into()),
+        };
+        let _place = self.places.try_acquire();
+        let _place = _place.map_err(|_| full("as many imports as this process takes at once"))?;
+        reader.begin();
+        let read = Entries::read(&mut reader, tenant.id(), &header, self.limits).await?;
         let import = Import {
             tenant: tenant.id().clone(),
             parent: header.parent.clone(),
@@ -87,8 +120,8 @@ impl Imports {
             entries: read.entries,
             refused: read.refused,
             fingerprint: read.fingerprint,
+            limits: self.limits,
         };
-        let until = deadline.unwrap_or_else(|| Instant::now() + WAIT);
         let answer = if import.header.dry_run {
             let shown = self.cell.view().snapshot();
             open(&shown.view, &import)?;

@@ -20,11 +20,13 @@
 mod config;
 mod grpc;
 mod import;
+mod order;
 mod service;
+mod share;
 mod user;
 mod watch;
 
-pub use config::Config;
+pub use config::{Config, Limits};
 
 use tandem_cell::Cell;
 use tandem_proto::station::v1::directory_server::DirectoryServer;

@@ -1,13 +1,11 @@
 //! Gathers what is asked for from the view; imports and watches have modules of their own.
 
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
 use tandem_cell::Cell;
 use tandem_cell::follower::Snapshot;
-use tandem_domain::document::directory::User;
 use tandem_domain::id::Revision;
 use tandem_domain::view::TenantView;
 use tandem_proto::station::v1 as pb;
@@ -24,6 +22,8 @@ use tonic::{Status, Streaming};
 
 use crate::config::Config;
 use crate::import::Imports;
+use crate::order::{Lists, Ordered};
+use crate::share::Places;
 use crate::{user, watch};
 
 /// How long a caller without a deadline waits for `min_revision`.
@@ -41,7 +41,9 @@ struct Inner {
     drain: Drain,
     signer: Signer,
     imports: Imports,
+    lists: Lists,
     watchers: Arc<Semaphore>,
+    watchers_of_tenant: Places,
 }
 
 impl Service {
@@ -51,9 +53,15 @@ impl Service {
             cell.chance().fill(&mut bytes);
             bytes
         });
-        let imports = Imports::new(cell.clone(), drain.clone(), config.imports_max);
-        let watchers = Arc::new(Semaphore::new(config.watchers_max));
-        Self(Arc::new(Inner { cell, drain, signer: Signer::new(Key::new(key), None), imports, watchers }))
+        Self(Arc::new(Inner {
+            signer: Signer::new(Key::new(key), None),
+            imports: Imports::new(cell.clone(), drain.clone(), config),
+            lists: Lists::default(),
+            watchers: Arc::new(Semaphore::new(config.watchers_max)),
+            watchers_of_tenant: Places::new(config.watchers_of_tenant_max),
+            cell,
+            drain,
+        }))
     }
 
     /// The tenant that a request names, as its caller may see it, at the revision that it asks for at least.
@@ -72,7 +80,9 @@ impl Service {
             // Loaded again: it must show what was reached.
             return find(&view.load());
         }
-        let until = deadline.map_or_else(|| Instant::now() + WAIT, |d| d.at());
+        // A tenth of what is left is kept, so that the caller hears why before its own patience ends.
+        let left = deadline.map_or(WAIT, |d| d.remaining());
+        let until = Instant::now() + left.mul_f32(0.9);
         let waited = view.wait_for(tenant.id(), Revision(min_revision), until).await;
         let snapshot = waited.map_err(|late| Refusal::new(Reason::RevisionNotReached, late.to_string()))?;
         find(&snapshot)
@@ -119,8 +129,9 @@ impl Service {
         found.map(|u| user::message(&tenant, u)).ok_or_else(|| Refusal::not_found("User", asked))
     }
 
-    /// A page of users in the order of their ids. A page is of one snapshot; the next one is of its own moment, and
-    /// goes on after the last id: who is there all the time is listed once.
+    /// A page of users in the order of their ids. The pages of a list are of one moment, as long as its reader goes on
+    /// within a minute and this process has few lists to keep; after that a page is of its own moment and goes on after
+    /// the last id: who is there all the time is listed once.
     pub(crate) async fn list(
         &self,
         caller: &Caller,
@@ -137,21 +148,17 @@ impl Service {
             filter: &[filter],
         };
         let position = self.0.signer.read(list, &request.page_token)?;
-        let after = position.and_then(|p| String::from_utf8(p).ok());
-        let (users, more) = if request.only_with_findings {
-            // Looks at every user in turn until the page is full: not on a thread that others wait for.
-            let tenant = Arc::clone(&tenant);
-            let looked = tokio::task::spawn_blocking(move || found(&tenant, after.as_deref(), size));
-            looked.await.map_err(|_| Refusal::internal())?
-        } else {
-            next(&tenant, after.as_deref(), size)
-        };
-        let last = users.last().filter(|_| more).map(|u| u.id.as_str().as_bytes());
-        Ok(pb::ListUsersResponse {
-            next_page_token: last.map(|at| self.0.signer.sign(list, at)).unwrap_or_default(),
-            users: users.iter().map(|u| user::message(&tenant, u)).collect(),
-            revision: tenant.revision().0,
-        })
+        let from = position.and_then(Position::read);
+        let (revision, after) = from.map_or((None, None), |p| (Some(p.revision), Some(p.after)));
+        let kept = revision.filter(|r| *r >= request.min_revision);
+        let now = self.0.cell.clock().monotonic();
+        let ordered = self.0.lists.of(Arc::clone(&tenant), kept, now).await.ok_or_else(Refusal::internal)?;
+        let only_found = request.only_with_findings;
+        // May look at every user in turn until the page is full: not on a thread that others wait for.
+        let page = tokio::task::spawn_blocking(move || page_of(&ordered, after.as_deref(), size, only_found));
+        let (users, last, revision) = page.await.map_err(|_| Refusal::internal())?;
+        let sign = |after| self.0.signer.sign(list, &Position { revision, after }.bytes());
+        Ok(pb::ListUsersResponse { users, next_page_token: last.map(sign).unwrap_or_default(), revision })
     }
 
     /// Users as they are, then as they change.
@@ -164,10 +171,12 @@ impl Service {
         let shown = self.0.cell.view().load();
         let find = |t| shown.view.tenant(t).map(|t| t.id().clone());
         let tenant = caller.tenant("parent", &request.parent, find)?;
-        let place = Arc::clone(&self.0.watchers).try_acquire_owned().map_err(|_| {
-            Refusal::quota(&request.parent, "as many watches as this process serves", Some(AGAIN))
-        })?;
-        Ok(watch::users(&self.0.cell, self.0.drain.clone(), tenant, place))
+        let full = |words| Refusal::quota(&request.parent, words, Some(AGAIN));
+        let of_tenant = self.0.watchers_of_tenant.take(&tenant);
+        let of_tenant = of_tenant.ok_or_else(|| full("as many watches as a tenant may have"))?;
+        let place = Arc::clone(&self.0.watchers).try_acquire_owned();
+        let place = place.map_err(|_| full("as many watches as this process serves"))?;
+        watch::users(&self.0.cell, self.0.drain.clone(), tenant, (place, of_tenant))
     }
 
     /// An import; see [`crate::import`].
@@ -187,53 +196,35 @@ impl Service {
     }
 }
 
-/// The `size` users after an id, and whether there are more. One pass over all, whatever the order of the view.
-fn next(tenant: &TenantView, after: Option<&str>, size: usize) -> (Vec<Arc<User>>, bool) {
-    // The greatest of those kept is on top: it goes when a smaller one comes.
-    let mut kept: BinaryHeap<ById> = BinaryHeap::with_capacity(size + 1);
-    let mut more = false;
-    for user in tenant.users().filter(|u| after.is_none_or(|after| u.id.as_str() > after)) {
-        if kept.len() < size {
-            kept.push(ById(Arc::clone(user)));
-        } else {
-            more = true;
-            if kept.peek().is_some_and(|top| user.id < top.0.id) {
-                kept.pop();
-                kept.push(ById(Arc::clone(user)));
-            }
-        }
+/// Where a list goes on: the state that it is read from, and the last id that was told.
+struct Position {
+    revision: u64,
+    after: String,
+}
+
+impl Position {
+    fn bytes(&self) -> Vec<u8> {
+        [&self.revision.to_be_bytes(), self.after.as_bytes()].concat()
     }
-    (kept.into_sorted_vec().into_iter().map(|by| by.0).collect(), more)
-}
 
-/// The `size` users after an id with whom anything is found, and whether there are more.
-fn found(tenant: &TenantView, after: Option<&str>, size: usize) -> (Vec<Arc<User>>, bool) {
-    let mut users: Vec<&Arc<User>> =
-        tenant.users().filter(|u| after.is_none_or(|after| u.id.as_str() > after)).collect();
-    users.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    let mut with = users.into_iter().filter(|u| user::has_findings(tenant, u));
-    let page: Vec<Arc<User>> = with.by_ref().take(size).cloned().collect();
-    (page, with.next().is_some())
-}
-
-struct ById(Arc<User>);
-
-impl PartialEq for ById {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
+    fn read(bytes: Vec<u8>) -> Option<Self> {
+        let (revision, after) = bytes.split_first_chunk()?;
+        let after = String::from_utf8(after.to_vec()).ok()?;
+        Some(Self { revision: u64::from_be_bytes(*revision), after })
     }
 }
 
-impl Eq for ById {}
-
-impl PartialOrd for ById {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ById {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.id.cmp(&other.0.id)
-    }
+/// The `size` users after an id, the last of them if there are more, and the revision of it all.
+fn page_of(
+    ordered: &Ordered,
+    after: Option<&str>,
+    size: usize,
+    only_found: bool,
+) -> (Vec<pb::User>, Option<String>, u64) {
+    let tenant = &ordered.tenant;
+    let wanted = |user: &&Arc<_>| !only_found || user::has_findings(tenant, user);
+    let mut users = ordered.after(after).iter().filter(wanted);
+    let page: Vec<_> = users.by_ref().take(size).collect();
+    let last = users.next().and(page.last()).map(|u| u.id.to_string());
+    (page.iter().map(|u| user::message(tenant, u)).collect(), last, tenant.revision().0)
 }

@@ -3,7 +3,8 @@
 //! A watch is pulled by its reader: what changed while the reader was busy is kept once a user, the latest state
 //! only. What the reader leaves for longer than the follower keeps changes begins anew with a `Restart`.
 //!
-//! An event's user is as the revision of the event has it, findings included. Findings that come or go because of
+//! An event's user is as the revision of the event has it, findings included: a watch keeps the tenant as the changes
+//! that it took have left it. Findings that come or go because of
 //! another record are told with the user's own next change: a watch tells users, not what is thought of them.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,10 +14,11 @@ use std::time::Duration;
 use futures::Stream;
 use futures::stream::unfold;
 use tandem_cell::Cell;
-use tandem_cell::follower::{Batch, Lagged, Scope, Snapshot, Subscription};
+use tandem_cell::follower::{Batch, Lagged, Scope, Subscription};
 use tandem_domain::document::directory::User;
 use tandem_domain::id::{Revision, TenantId, UserId};
 use tandem_domain::record::{Change, Kind, Record};
+use tandem_domain::view::TenantView;
 use tandem_proto::station::v1 as pb;
 use tandem_proto::station::v1::watch_users_response::{Bookmark, Event, InitialEnd, Restart};
 use tandem_runtime::drain::Drain;
@@ -25,6 +27,7 @@ use tandem_wire::status::Refusal;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
+use crate::share::Place;
 use crate::user;
 
 /// How long nothing may be said.
@@ -32,28 +35,36 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(30);
 
 type Item = Result<pb::WatchUsersResponse, Status>;
 
-/// The stream of a watch. `place` is given back when it ends.
+/// The stream of a watch. `places` are given back when it ends.
+///
+/// # Errors
+/// The tenant went away meanwhile.
 pub(crate) fn users(
     cell: &Cell,
     drain: Drain,
     tenant: TenantId,
-    place: OwnedSemaphorePermit,
-) -> impl Stream<Item = Item> + Send + use<> {
-    let (shown, changes) = cell.view().subscribe(Scope::Tenant(tenant.clone()));
+    places: (OwnedSemaphorePermit, Place),
+) -> Result<impl Stream<Item = Item> + Send + use<>, Refusal> {
+    let (snapshot, changes) = cell.view().subscribe(Scope::Tenant(tenant.clone()));
+    // Its end may have been told before this subscribed.
+    let Some(shown) = snapshot.view.tenant_by_id(&tenant).cloned() else {
+        return Err(gone(&tenant));
+    };
     let mut watch = Watch {
         cell: cell.clone(),
         drain,
         tenant,
         changes,
         revision: Revision(0),
+        shown,
         snapshot: VecDeque::new(),
         initial: true,
         pending: BTreeMap::new(),
         ended: false,
-        _place: place,
+        _places: places,
     };
-    watch.begin(&shown);
-    unfold(watch, |mut watch| async move { watch.next().await.map(|item| (item, watch)) })
+    watch.begin();
+    Ok(unfold(watch, |mut watch| async move { watch.next().await.map(|item| (item, watch)) }))
 }
 
 struct Watch {
@@ -63,6 +74,8 @@ struct Watch {
     changes: Subscription,
     /// What was taken from `changes` last.
     revision: Revision,
+    /// The tenant at that revision.
+    shown: Arc<TenantView>,
     /// What is still to be told of the snapshot.
     snapshot: VecDeque<Arc<User>>,
     /// Whether the end of the snapshot is still to be told.
@@ -70,19 +83,18 @@ struct Watch {
     /// What changed since, and is not told yet: the latest state of each user.
     pending: BTreeMap<UserId, Option<Arc<User>>>,
     ended: bool,
-    _place: OwnedSemaphorePermit,
+    _places: (OwnedSemaphorePermit, Place),
 }
 
 impl Watch {
-    /// Begins with a snapshot.
-    fn begin(&mut self, shown: &Snapshot) {
+    /// Begins with the tenant as it is shown.
+    fn begin(&mut self) {
         self.pending.clear();
         self.initial = true;
-        let Some(tenant) = shown.view.tenant_by_id(&self.tenant) else { return };
-        let mut users: Vec<Arc<User>> = tenant.users().cloned().collect();
+        let mut users: Vec<Arc<User>> = self.shown.users().cloned().collect();
         users.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         self.snapshot = users.into();
-        self.revision = tenant.revision();
+        self.revision = self.shown.revision();
     }
 
     async fn next(&mut self) -> Option<Item> {
@@ -134,6 +146,7 @@ impl Watch {
     fn take(&mut self, batch: &Batch) {
         if batch.tenant == self.tenant {
             self.revision = self.revision.max(batch.revision);
+            self.shown = batch.shown.clone().unwrap_or_else(|| Arc::clone(&self.shown));
         }
         batch.changes.iter().for_each(|change| self.note(change));
     }
@@ -155,32 +168,54 @@ impl Watch {
     }
 
     fn start_anew(&mut self) -> Item {
-        let (shown, changes) = self.cell.view().subscribe(Scope::Tenant(self.tenant.clone()));
+        let (snapshot, changes) = self.cell.view().subscribe(Scope::Tenant(self.tenant.clone()));
         self.changes = changes;
-        if shown.view.tenant_by_id(&self.tenant).is_none() {
-            return Err(self.gone());
-        }
-        self.begin(&shown);
+        let Some(shown) = snapshot.view.tenant_by_id(&self.tenant) else { return Err(self.gone()) };
+        self.shown = Arc::clone(shown);
+        self.begin();
         Ok(self.event(Event::Restart(Restart {})))
     }
 
     /// The tenant is no more, or another bears its name.
     fn gone(&mut self) -> Status {
         self.ended = true;
-        Refusal::not_found("Tenant", &name::tenant(&self.tenant.name)).into()
+        gone(&self.tenant).into()
     }
 
     fn upsert(&self, user: &Arc<User>) -> pb::WatchUsersResponse {
-        let shown = self.cell.view().load();
-        let message = match shown.view.tenant_by_id(&self.tenant) {
-            Some(tenant) => pb::User { revision: self.revision.0, ..user::message(tenant, user) },
-            // Gone meanwhile: the end follows.
-            None => tandem_wire::directory::user(&self.tenant.name, user),
-        };
-        self.event(Event::Upsert(message))
+        self.event(Event::Upsert(pb::User { revision: self.revision.0, ..user::message(&self.shown, user) }))
     }
 
     fn event(&self, event: Event) -> pb::WatchUsersResponse {
         pb::WatchUsersResponse { event: Some(event), revision: self.revision.0 }
+    }
+}
+
+fn gone(tenant: &TenantId) -> Refusal {
+    Refusal::not_found("Tenant", &name::tenant(&tenant.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_domain::id::{Incarnation, TenantName};
+    use tandem_runtime::clock::{Chance, Clock};
+    use tandem_runtime::drain::Life;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::share::Places;
+
+    #[tokio::test]
+    async fn a_tenant_that_went_away_before_the_watch_began_is_not_watched_for_ever() {
+        let life = Life::new();
+        let settings = tandem_cell::Settings::memory("station");
+        let cell = Cell::open(&life, Clock::machine(), Chance::seeded(1), settings).await.unwrap();
+        cell.view().synchronised().await;
+        // It was there when the request was looked at; its end was told before anybody listened for it.
+        let tenant = TenantId { name: TenantName::parse("acme").unwrap(), incarnation: Incarnation(1) };
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let places = (place, Places::new(1).take(&tenant).unwrap());
+        let refused = users(&cell, life.drain.clone(), tenant, places).err().expect("refused");
+        assert_eq!(Status::from(refused).code(), tonic::Code::NotFound);
     }
 }

@@ -290,14 +290,17 @@ impl ViewFollower {
         self.publish(shard, revision, fan::batches(changes));
     }
 
-    fn publish(&self, shard: Shard, revision: u64, batches: Vec<Arc<Batch>>) {
+    fn publish(&self, shard: Shard, revision: u64, mut batches: Vec<Batch>) {
         let mut next = Snapshot::clone(&self.load());
         for change in batches.iter().flat_map(|b| b.changes.iter()) {
             next.apply(change);
         }
+        for batch in &mut batches {
+            batch.shown = next.view.tenant_by_id(&batch.tenant).cloned();
+        }
         let mut fan = self.fan();
         self.0.published.store(Arc::new(next));
-        batches.iter().for_each(|batch| fan.send(batch));
+        batches.into_iter().for_each(|batch| fan.send(&Arc::new(batch)));
         drop(fan);
         self.0.reached[shard.index()].store(revision, Ordering::Release);
         self.0.moved.send_replace(());

@@ -25,7 +25,8 @@ use tandem_wire::request::Mode;
 use tandem_wire::status::Refusal;
 
 use super::Import;
-use crate::{Config, user};
+use crate::config::Limits;
+use crate::user;
 
 /// The most errors, and the most warnings, of one answer.
 const TOLD_MAX: usize = 1_000;
@@ -86,6 +87,7 @@ struct Planner {
     seen: HashSet<(Kind, String)>,
     users: usize,
     numbers: usize,
+    limits: Limits,
     plan: Plan,
     refused: Vec<Refused>,
     warnings: Vec<Refused>,
@@ -108,6 +110,7 @@ impl Planner {
             seen: HashSet::new(),
             users: counted(before.users_len()),
             numbers: counted(before.assignments().count()),
+            limits: import.limits,
             plan: Plan::default(),
             refused: import.refused.clone(),
             warnings: Vec::new(),
@@ -217,8 +220,8 @@ impl Planner {
 
     fn room(&mut self, kind: Kind, new: bool) -> Result<(), pb::Finding> {
         let (count, max, what) = match kind {
-            Kind::User => (&mut self.users, Config::USERS_MAX, "users"),
-            Kind::Number => (&mut self.numbers, Config::NUMBERS_MAX, "numbers"),
+            Kind::User => (&mut self.users, self.limits.users, "users"),
+            Kind::Number => (&mut self.numbers, self.limits.numbers, "numbers"),
             _ => return Ok(()),
         };
         if !new && !self.replace {

@@ -12,7 +12,7 @@ fn dry(header: &Header) -> Header {
     Header { dry_run: true, ..header.clone() }
 }
 
-fn number(number: &str, user: &str) -> Item {
+pub(crate) fn number(number: &str, user: &str) -> Item {
     Item::Number(pb::NumberAssignment {
         number: number.into(),
         kind: pb::AssignmentKind::Did.into(),
@@ -22,7 +22,7 @@ fn number(number: &str, user: &str) -> Item {
 }
 
 /// Imports twice, dry and for good, and holds the two answers together.
-async fn both(rig: &Rig, header: Header, items: Vec<Item>) -> pb::ImportDirectoryResponse {
+pub(crate) async fn both(rig: &Rig, header: Header, items: Vec<Item>) -> pb::ImportDirectoryResponse {
     let before = rig.cell.view().reached(&rig.brandt);
     let said = rig.import(dry(&header), items.clone()).await.unwrap();
     assert_eq!(said.revision, 0);
@@ -270,7 +270,7 @@ async fn a_stream_that_is_no_import_is_refused_by_name() {
 
 #[tokio::test]
 async fn two_imports_of_a_tenant_take_turns() {
-    let rig = Rig::with(tandem_station::Config { imports_max: 8, ..Default::default() }).await;
+    let rig = Rig::new().await;
     let import = |who: &'static str| rig.import(header(Mode::Replace), users(1_500, who));
     let (a, b, c) = tokio::join!(import("A"), import("B"), import("C"));
     assert!([&a, &b, &c].iter().all(|done| done.is_ok()), "{a:?} {b:?} {c:?}");

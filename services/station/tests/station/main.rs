@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod import;
+mod limits;
 mod read;
 mod rig;
 mod watch;

@@ -53,6 +53,37 @@ async fn users_are_listed_in_order_page_by_page() {
 }
 
 #[tokio::test]
+async fn the_pages_of_a_list_are_of_one_moment_as_long_as_its_reader_goes_on() {
+    let rig = Rig::new().await;
+    let first = rig.import(header(Mode::Merge), users(30, "x")).await.unwrap();
+    let page = |page_token: &str, min_revision: u64| {
+        let (parent, page_token) = ("tenants/brandt".to_owned(), page_token.to_owned());
+        let request =
+            pb::ListUsersRequest { parent, page_size: 10, page_token, min_revision, ..Default::default() };
+        let mut client = rig.client();
+        async move { client.list_users(with(ADMIN, request)).await.unwrap().into_inner() }
+    };
+    let ids = |page: &pb::ListUsersResponse| page.users.iter().map(|u| id(&u.name)).collect::<Vec<_>>();
+    let begun = page("", 0).await;
+    assert_eq!(begun.revision, first.revision);
+    // Somebody comes between, and somebody goes.
+    let changes = vec![Item::User(user("u000010a", "New")), Item::Delete(name("u000015"))];
+    let second = rig.import(header(Mode::Merge), changes).await.unwrap();
+    let old = page(&begun.next_page_token, 0).await;
+    assert_eq!(old.revision, first.revision);
+    assert_eq!(ids(&old), (10..20).map(|n| format!("u{n:06}")).collect::<Vec<_>>());
+    // Who asks for the new revision has it, after the same id.
+    let new = page(&begun.next_page_token, second.revision).await;
+    assert_eq!((new.revision, new.users[1].name.as_str()), (second.revision, name("u000010a").as_str()));
+    assert!(!ids(&new).contains(&"u000015".to_owned()));
+    // A list begun now is of now, and a reader that sleeps goes on from what is there then.
+    assert_eq!(page("", 0).await.revision, second.revision);
+    rig.hand.advance(std::time::Duration::from_secs(61));
+    let late = page(&begun.next_page_token, 0).await;
+    assert_eq!(ids(&late), ids(&new));
+}
+
+#[tokio::test]
 async fn only_users_with_findings_are_listed_when_asked() {
     let rig = Rig::new().await;
     rig.import(header(Mode::Merge), people()).await.unwrap();
@@ -184,9 +215,29 @@ async fn a_revision_is_waited_for_within_the_deadline() {
     let get = |min_revision| pb::GetUserRequest { name: name("u000000"), min_revision };
     let now = rig.client().get_user(with(ADMIN, get(answer.revision))).await.unwrap().into_inner();
     assert!(now.revision >= answer.revision);
-    // The server of these tests gives GetUser a second.
-    let late = rig.client().get_user(with(ADMIN, get(answer.revision + 1_000_000))).await.unwrap_err();
-    assert_eq!(late.code(), Code::DeadlineExceeded, "{late:?}");
+    // Each says why before its own deadline says no more than that it has passed.
+    let min_revision = answer.revision + 1_000_000;
+    let parent = "tenants/brandt".to_owned();
+    let list = pb::ListUsersRequest { parent: parent.clone(), min_revision, ..Default::default() };
+    let key = Some(Key::CicUserId("u000000".into()));
+    let resolve = pb::ResolveUserRequest { parent, key, min_revision };
+    let (mut one, mut two, mut three) = (rig.client(), rig.client(), rig.client());
+    let (one, two, three) = tokio::join!(
+        one.get_user(within(get(min_revision))),
+        two.list_users(within(list)),
+        three.resolve_user(within(resolve)),
+    );
+    for late in [one.unwrap_err(), two.unwrap_err(), three.unwrap_err()] {
+        let told = (late.code(), reason(&late));
+        assert_eq!(told, (Code::DeadlineExceeded, "REVISION_NOT_REACHED".to_owned()), "{late:?}");
+    }
+}
+
+/// As the admin, with half a second.
+fn within<T>(message: T) -> Request<T> {
+    let mut request = with(ADMIN, message);
+    request.set_timeout(std::time::Duration::from_millis(500));
+    request
 }
 
 #[tokio::test]

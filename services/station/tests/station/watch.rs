@@ -162,6 +162,59 @@ async fn a_watch_of_a_tenant_that_goes_away_ends_as_one_of_none() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_has_all_its_watches_leaves_the_others_theirs() {
+    let rig = Rig::with(tandem_station::Config { watchers_of_tenant_max: 2, ..Default::default() }).await;
+    let (mut one, mut two) = (Watch::of(&rig).await, Watch::of(&rig).await);
+    assert_eq!([one.short().await, two.short().await], ["end of snapshot"; 2]);
+    let of = |tenant: &str| with(ADMIN, pb::WatchUsersRequest { parent: format!("tenants/{tenant}") });
+    let refused = rig.client().watch_users(of("brandt")).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "QUOTA_EXCEEDED"));
+    assert!(rig.client().watch_users(of("albion")).await.is_ok());
+    drop(one);
+    let again = async {
+        while rig.client().watch_users(of("brandt")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, again).await.expect("its place is free again");
+}
+
+/// Whose station is missing: a finding that comes and goes without a change of the user.
+fn without_station(n: usize) -> Item {
+    let station = "DESK-1".to_owned();
+    Item::User(pb::User { station, ..user(&format!("u{n:06}"), &"x".repeat(250)) })
+}
+
+#[tokio::test]
+async fn the_findings_of_an_event_are_of_its_revision() {
+    let rig = Rig::new().await;
+    // Far more than the pipe and its windows hold: the last are told long after the first.
+    let many: Vec<Item> = (0..5_000).map(without_station).collect();
+    let first = rig.import(header(Mode::Merge), many).await.unwrap();
+    let found = rig.get("u000000").await.unwrap().findings;
+    let mut watch = Watch::of(&rig).await;
+    assert!(matches!(watch.next().await.unwrap().unwrap().event, Some(Event::Upsert(_))));
+    let desk = pb::Station {
+        name: "tenants/brandt/stations/DESK-1".into(),
+        kind: pb::StationKind::Workstation.into(),
+        extension: "4711".into(),
+        audio_licence: true,
+        ..Default::default()
+    };
+    rig.import(header(Mode::Merge), vec![Item::Station(desk)]).await.unwrap();
+    assert_ne!(rig.get("u000000").await.unwrap().findings, found, "the station is there now");
+    loop {
+        let event = watch.next().await.unwrap().unwrap();
+        assert_eq!(event.revision, first.revision);
+        match event.event.unwrap() {
+            Event::Upsert(user) => assert_eq!(user.findings, found, "{}", user.name),
+            Event::InitialEnd(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn more_watches_than_are_served_are_told_to_come_again() {
     let rig = Rig::with(tandem_station::Config { watchers_max: 1, ..Default::default() }).await;
     let mut watch = Watch::of(&rig).await;

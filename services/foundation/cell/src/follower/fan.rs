@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, Weak};
 
 use tandem_domain::id::{Incarnation, Revision, TenantId, TenantName};
 use tandem_domain::record::{self, Change, Kind};
+use tandem_domain::view::TenantView;
 use tokio::sync::mpsc;
 
 use super::Inner;
@@ -15,7 +16,7 @@ use super::Inner;
 pub const LAG_MAX: usize = 16_384;
 
 /// Changes of one tenant that belong together: one or more whole commits, in the log's order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Batch {
     /// Whose.
     pub tenant: TenantId,
@@ -25,10 +26,12 @@ pub struct Batch {
     pub trace: Option<Arc<str>>,
     /// What changed.
     pub changes: Arc<[Change]>,
+    /// The tenant as these changes leave it; none: nobody bears its name, or they are the cell's own.
+    pub shown: Option<Arc<TenantView>>,
 }
 
 /// Groups changes of one shard by tenant, the order within each kept.
-pub(super) fn batches(changes: impl Iterator<Item = (Change, Option<Arc<str>>)>) -> Vec<Arc<Batch>> {
+pub(super) fn batches(changes: impl Iterator<Item = (Change, Option<Arc<str>>)>) -> Vec<Batch> {
     let mut grouped: Vec<(TenantId, Option<Arc<str>>, Vec<Change>)> = Vec::new();
     let mut places: BTreeMap<TenantId, usize> = BTreeMap::new();
     for (change, trace) in changes {
@@ -41,7 +44,7 @@ pub(super) fn batches(changes: impl Iterator<Item = (Change, Option<Arc<str>>)>)
     }
     let batch = |(tenant, trace, changes): (TenantId, Option<Arc<str>>, Vec<Change>)| {
         let revision = changes.last().map_or(Revision(0), |c| c.revision);
-        Arc::new(Batch { tenant, revision, trace, changes: changes.into() })
+        Batch { tenant, revision, trace, changes: changes.into(), shown: None }
     };
     grouped.into_iter().map(batch).collect()
 }

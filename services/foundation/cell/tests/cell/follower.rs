@@ -122,7 +122,7 @@ async fn a_subscriber_that_is_too_slow_begins_anew() {
     assert_eq!(changes.try_next().unwrap_err(), Lagged);
     let (shown, mut changes) = rig.cell.view().subscribe(Scope::Tenant(acme.clone()));
     assert_eq!(shown.view.tenant_by_id(&acme).unwrap().users_len(), 512);
-    assert_eq!(changes.try_next(), Ok(None));
+    assert!(matches!(changes.try_next(), Ok(None)));
 }
 
 #[tokio::test]
