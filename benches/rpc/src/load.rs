@@ -23,7 +23,8 @@ pub fn request(at: u64, tenants: usize, numbers: usize) -> pb::RouteCallRequest 
         call_id: "f81d4fae-7dec-11d0@gw".into(),
         ..pb::CallAttempt::default()
     };
-    pb::RouteCallRequest { parent: format!("tenants/t{tenant}"), attempt: Some(attempt), min_revision: 0, tag: at }
+    let parent = format!("tenants/t{tenant}");
+    pb::RouteCallRequest { parent, attempt: Some(attempt), tag: at, ..Default::default() }
 }
 
 pub async fn run(address: &str, stream: bool, tenants: usize, numbers: usize, time: Duration) -> Result<u64> {

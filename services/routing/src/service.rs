@@ -108,7 +108,7 @@ impl Service {
     ) -> Result<(), Refusal> {
         let attempt = call.attempt()?;
         let now_us = self.0.cell.clock().unix_micros();
-        let facts = Facts { now_ms: now_us / 1000, ..Facts::default() };
+        let facts = Facts { now_ms: now_us / 1000, ..call.facts()? };
         let decided = decide(tenant, attempt.call(), &facts, &mut NoTrail);
         let sequence = self.0.ring.take();
         let mut id = String::with_capacity(self.0.process.len() + 21);

@@ -64,6 +64,12 @@ pub const PLUG_INS_MAX: usize = 100;
 /// Longest silence that an explanation may assume, in seconds: a week.
 pub const SILENT_SECONDS_MAX: u32 = 7 * 24 * 3600;
 
+/// Addresses that a caller says are silent: four trunks of sixteen addresses.
+pub const SILENT_MAX: usize = 64;
+
+/// The host of an address: a DNS name has at most 253 characters.
+pub const HOST_BYTES_MAX: usize = 255;
+
 /// A page without a size.
 pub const PAGE_SIZE_DEFAULT: u32 = 50;
 

@@ -1,8 +1,7 @@
 //! The whole way of a call as a client reads it, in the words of the decision table.
 
-use tandem_domain::id::UserId;
-use tandem_domain::routing::attempt::EndpointFacts;
-use tandem_domain::routing::attempt::Facts;
+use tandem_domain::id::{TrunkName, UserId};
+use tandem_domain::routing::attempt::{EndpointFacts, Facts, SilentAddress};
 use tandem_domain::routing::plan::{
     Anchor, Answer, Callee, DecidedBy, Element, Features, Hop, Leg, ManualBecause, Plan, Row, Tri, WanLost,
 };
@@ -11,7 +10,7 @@ use tandem_domain::view::TenantView;
 use tandem_proto::routing::v1 as pb;
 
 use crate::decision::{rejection, step};
-use crate::limits::{PLUG_INS_MAX, SILENT_SECONDS_MAX};
+use crate::limits::{HOST_BYTES_MAX, PLUG_INS_MAX, SILENT_MAX, SILENT_SECONDS_MAX};
 use crate::violation::{Reader, Violations};
 
 /// The message of a plan.
@@ -49,7 +48,7 @@ pub fn explanation(decision: pb::Decision, whole: &Plan, trail: &Steps, text: St
     }
 }
 
-/// Reads the assumptions of a request: facts whose `now_ms`, `silent` and `attempts_alike` are the handler's to fill in.
+/// Reads the assumptions of a request: facts whose `now_ms` is the handler's to fill in.
 ///
 /// # Errors
 /// What is wrong with them, with fields from the request (`assume.agent`).
@@ -64,9 +63,12 @@ pub fn read_assumptions(message: Option<pb::Assumptions>) -> Result<Facts, Viola
             reader.wrong("cic_silent_seconds", format!("{silent} is too large"), fix);
         }
         let endpoints = reader.inside("plug_ins", |reader| read_plug_ins(reader, &message.plug_ins));
+        let addresses = reader.inside("silent", |reader| read_silent(reader, message.silent));
         Facts {
             agent,
             endpoints,
+            silent: addresses,
+            attempts_alike: reader.u16("attempts_alike", message.attempts_alike, "0 to 65535"),
             // Without the WAN nothing is heard of a CIC beyond it.
             cic_silent_seconds: match silent {
                 0 => message.wan_lost.then_some(SILENT_SECONDS_MAX),
@@ -114,6 +116,24 @@ fn read_plug_ins(reader: &mut Reader, users: &[String]) -> Vec<EndpointFacts> {
         Some(EndpointFacts { user, plug_in: true, lync_client: true, site: None })
     };
     users.iter().enumerate().filter_map(endpoint).collect()
+}
+
+/// Addresses that did not answer.
+fn read_silent(reader: &mut Reader, addresses: Vec<pb::SilentAddress>) -> Vec<SilentAddress> {
+    if addresses.len() > SILENT_MAX {
+        reader.wrong("", format!("has {} addresses", addresses.len()), format!("at most {SILENT_MAX}"));
+        return Vec::new();
+    }
+    let address = |(at, address): (usize, pb::SilentAddress)| {
+        reader.at(at, |reader| {
+            let host = reader.full_line("host", address.host, HOST_BYTES_MAX, "192.0.2.1");
+            let port = reader.u16("port", address.port, "1 to 65535");
+            let trunk = reader.name("trunk", &address.trunk, TrunkName::parse)?;
+            let ip = host.parse().ok();
+            Some(SilentAddress { trunk, host, port, ip })
+        })
+    };
+    addresses.into_iter().enumerate().filter_map(address).collect()
 }
 
 fn callee(callee: &Callee) -> (String, String) {

@@ -160,6 +160,7 @@ impl Assume {
             plug_ins: self.plug_in,
             premises_media_server_down: self.media_server_down,
             edge_in_path: !self.edge_not_in_path,
+            ..pb::Assumptions::default()
         }
     }
 }

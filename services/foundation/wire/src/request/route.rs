@@ -2,12 +2,14 @@
 //!
 //! Hot path: every `RouteCall` passes here. Nothing is copied or allocated; text is lent from the bytes that came.
 
-use tandem_domain::routing::attempt::Ingress;
+use prost::Message as _;
+use tandem_domain::routing::attempt::{Facts, Ingress};
+use tandem_proto::routing::v1 as pb;
 
 use crate::attempt::{Attempt, Fields};
 use crate::bytes;
 use crate::limits::ATTEMPT_BYTES_MAX;
-use crate::violation::Violations;
+use crate::violation::{Violation, Violations};
 
 /// A `RouteCallRequest` in its plain form: every field once at the most, none that this release does not know, and
 /// an attempt of at most [`ATTEMPT_BYTES_MAX`] bytes. Clients write no other; what is not plain is decoded as a
@@ -22,13 +24,15 @@ pub struct RouteCall<'a> {
     pub tag: u64,
     attempt: Option<Fields<'a>>,
     attempt_bytes: &'a [u8],
+    assume: Option<&'a [u8]>,
 }
 
 impl<'a> RouteCall<'a> {
     /// Reads a request. None: it is not in its plain form, or no request at all; the message's own decoder says which.
     #[must_use]
     pub fn read(message: &'a [u8]) -> Option<Self> {
-        let mut call = Self { parent: "", min_revision: 0, tag: 0, attempt: None, attempt_bytes: &[] };
+        let mut call =
+            Self { parent: "", min_revision: 0, tag: 0, attempt: None, attempt_bytes: &[], assume: None };
         let (mut fields, mut once) = (bytes::Fields::new(message), Once::default());
         while let Some((field, value)) = fields.next().ok()? {
             once.see(field)?;
@@ -40,6 +44,7 @@ impl<'a> RouteCall<'a> {
                 }
                 3 => call.min_revision = value.number()?,
                 4 => call.tag = value.number()?,
+                5 => call.assume = Some(value.bytes()?),
                 _ => return None,
             }
         }
@@ -52,6 +57,18 @@ impl<'a> RouteCall<'a> {
     /// What is wrong, with fields from the request (`attempt.called`).
     pub fn attempt(&self) -> Result<Attempt<'a>, Violations> {
         Attempt::check(self.attempt)
+    }
+
+    /// What the caller knows of this moment; `now_ms` is the handler's to fill in. Few calls say anything: those that
+    /// do are decoded as a message.
+    ///
+    /// # Errors
+    /// What is wrong, with fields from the request (`assume.agent`).
+    pub fn facts(&self) -> Result<Facts, Violations> {
+        let Some(assume) = self.assume else { return Ok(Facts::default()) };
+        let unreadable = || Violation::new("assume", "cannot be read", "send an Assumptions message");
+        let message = pb::Assumptions::decode(assume).map_err(|_| unreadable())?;
+        crate::plan::read_assumptions(Some(message))
     }
 
     /// The `CallAttempt` as it came, encoded.
@@ -103,11 +120,10 @@ impl Once {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use prost::Message as _;
-    use tandem_proto::routing::v1 as pb;
 
     fn request(attempt: Option<pb::CallAttempt>) -> pb::RouteCallRequest {
-        pb::RouteCallRequest { parent: "tenants/acme".into(), attempt, min_revision: 7, tag: u64::MAX }
+        let parent = "tenants/acme".into();
+        pb::RouteCallRequest { parent, attempt, min_revision: 7, tag: u64::MAX, assume: None }
     }
 
     proptest! {
@@ -124,11 +140,50 @@ mod tests {
     }
 
     #[test]
+    fn what_the_caller_knows_is_read_and_what_is_wrong_with_it_named() {
+        let facts = |assume| {
+            let bytes = pb::RouteCallRequest { assume, ..request(None) }.encode_to_vec();
+            RouteCall::read(&bytes).expect("a client's bytes are plain").facts()
+        };
+        assert_eq!(facts(None), Ok(Facts::default()));
+        let silent = |host: &str, trunk: &str| pb::SilentAddress {
+            trunk: trunk.into(),
+            host: host.into(),
+            port: 5060,
+        };
+        let known = pb::Assumptions {
+            agent: "jane".into(),
+            cic_silent_seconds: 31,
+            attempts_alike: 2,
+            silent: vec![silent("192.0.2.1", "cic"), silent("cic.example", "cic")],
+            ..Default::default()
+        };
+        let read = facts(Some(known.clone())).unwrap();
+        assert_eq!(read.agent.as_ref().map(|agent| agent.as_str()), Some("jane"));
+        assert_eq!((read.cic_silent_seconds, read.attempts_alike), (Some(31), 2));
+        let silents: Vec<_> = read.silent.iter().map(|s| (&*s.host, s.port, s.ip.is_some())).collect();
+        assert_eq!(silents, [("192.0.2.1", 5060, true), ("cic.example", 5060, false)]);
+        for (assume, field) in [
+            (pb::Assumptions { agent: "J\u{7}".into(), ..known.clone() }, "assume.agent"),
+            (pb::Assumptions { silent: vec![silent("", "cic")], ..known.clone() }, "assume.silent[0].host"),
+            (pb::Assumptions { silent: vec![silent("a", "C")], ..known.clone() }, "assume.silent[0].trunk"),
+            (pb::Assumptions { silent: vec![silent("a", "c"); 65], ..known.clone() }, "assume.silent"),
+            (pb::Assumptions { attempts_alike: 65_536, ..known.clone() }, "assume.attempts_alike"),
+        ] {
+            let wrong = facts(Some(assume)).unwrap_err();
+            assert!(wrong.iter().any(|v| v.field == field), "{field}: {wrong}");
+        }
+        let bytes = [&request(None).encode_to_vec()[..], &[0x2a, 1, 0xff]].concat();
+        let wrong = RouteCall::read(&bytes).expect("plain").facts().unwrap_err();
+        assert!(wrong.iter().any(|v| v.field == "assume"), "{wrong}");
+    }
+
+    #[test]
     fn what_is_not_plain_is_left_to_the_message() {
         let plain = request(Some(pb::CallAttempt::default())).encode_to_vec();
         assert!(RouteCall::read(&plain).is_some());
         let twice = [&plain[..], &plain[..]].concat();
-        let unknown = [&plain[..], &[0x2a, 0]].concat();
+        let unknown = [&plain[..], &[0x32, 0]].concat();
         let broken = [&plain[..], &[0x0a, 9]].concat();
         let long = pb::CallAttempt { called: "1".repeat(ATTEMPT_BYTES_MAX), ..Default::default() };
         let long = request(Some(long)).encode_to_vec();
