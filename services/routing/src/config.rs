@@ -8,10 +8,12 @@ pub struct Config {
     /// Signs page tokens: the same on every replica, so that a page may be asked of another. None: from chance,
     /// and pages are this process's own.
     pub page_key: Option<[u8; 32]>,
+    /// Edges that follow the feed at once. Each keeps a state of the cell until it has taken it.
+    pub edges_max: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { decisions_max: 65_536, page_key: None }
+        Self { decisions_max: 65_536, page_key: None, edges_max: 1_000 }
     }
 }

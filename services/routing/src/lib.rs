@@ -45,7 +45,7 @@ pub struct Services {
 #[must_use]
 pub fn build(life: &Life, cell: &Cell, config: &Config) -> Services {
     let service = service::Service::new(cell.clone(), config);
-    let edges = Edges::default();
+    let edges = Edges::new(config.edges_max);
     let feed = feed::Feed::new(life.clone(), cell.clone(), edges.clone());
     Services {
         routing: grpc::Server::new(grpc::Grpc::new(service.clone(), life.drain.clone())),

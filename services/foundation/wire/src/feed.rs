@@ -7,9 +7,10 @@
 //! A reader skips chunks whose kind it does not know: an old edge lives on beside a new cell. A chunk of a kind that it
 //! does know and cannot read is refused whole, and the edge keeps what it had.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
-use prost::Message as _;
+use prost::Message;
 use tandem_domain::document::POLICY_BYTES_MAX;
 use tandem_domain::id::{Incarnation, ListenerName, Revision, TenantId, TenantName, TrunkName};
 use tandem_domain::record::{Change, Claimed, IngressClaim, Kind, PolicyRecord, Record, TenantRecord, cell};
@@ -27,34 +28,36 @@ use crate::violation::{Reader, Violations};
 /// The chunks of a list of changes, in their order. Nonces and traceparent are the sender's to fill in.
 #[must_use]
 pub fn chunks<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Vec<pb::Chunk> {
-    let mut chunks: Vec<pb::Chunk> = Vec::new();
-    let mut last: Option<(&TenantId, Kind)> = None;
-    let mut bytes = 0;
-    for change in changes {
-        if change.kind == Kind::Process {
-            continue;
-        }
-        let entry = entry(change);
-        let size = entry.encoded_len();
-        let place = (&change.tenant, change.kind);
-        match chunks.last_mut() {
-            Some(chunk)
-                if last == Some(place)
-                    && chunk.entries.len() < CHUNK_ENTRIES_MAX
-                    && bytes + size <= CHUNK_BYTES =>
-            {
-                chunk.entries.push(entry);
-                chunk.revision = chunk.revision.max(change.revision.0);
-                bytes += size;
+    each_chunk(changes).collect()
+}
+
+/// The same, each made when it is asked for: of a large list no more than a chunk is in memory.
+pub fn each_chunk<C: Borrow<Change>>(
+    changes: impl IntoIterator<Item = C>,
+) -> impl Iterator<Item = pb::Chunk> {
+    let mut changes = changes.into_iter().filter(|c| c.borrow().kind != Kind::Process);
+    // The one that had no place in the chunk before.
+    let mut first: Option<C> = None;
+    std::iter::from_fn(move || {
+        let begins = first.take().or_else(|| changes.next())?;
+        let begins: &Change = begins.borrow();
+        let place = (&begins.tenant, begins.kind);
+        let mut chunk = begin(begins, entry(begins));
+        let mut bytes = chunk.entries.first().map_or(0, Message::encoded_len);
+        for change in changes.by_ref() {
+            let more: &Change = change.borrow();
+            let entry = entry(more);
+            bytes += entry.encoded_len();
+            let fits = chunk.entries.len() < CHUNK_ENTRIES_MAX && bytes <= CHUNK_BYTES;
+            if (&more.tenant, more.kind) != place || !fits {
+                first = Some(change);
+                break;
             }
-            _ => {
-                chunks.push(begin(change, entry));
-                bytes = size;
-            }
+            chunk.entries.push(entry);
+            chunk.revision = chunk.revision.max(more.revision.0);
         }
-        last = Some(place);
-    }
-    chunks
+        Some(chunk)
+    })
 }
 
 fn begin(change: &Change, entry: Entry) -> pb::Chunk {

@@ -79,6 +79,17 @@ fn neighbours_share_a_chunk_until_it_is_full_and_tenants_never_do() {
 }
 
 #[test]
+fn of_a_large_list_no_more_than_a_chunk_is_made_before_it_is_asked_for() {
+    let made = std::cell::Cell::new(0);
+    let endless = (0..).inspect(|_| made.set(made.get() + 1)).map(|n| change("acme", n));
+    let mut chunks = each_chunk(endless);
+    for n in 1..4 {
+        assert_eq!(chunks.next().unwrap().entries.len(), CHUNK_ENTRIES_MAX);
+        assert!(made.get() <= n * CHUNK_ENTRIES_MAX + 1, "{} were made", made.get());
+    }
+}
+
+#[test]
 fn processes_are_not_told_to_edges() {
     let process = ProcessRecord {
         id: "routing-1".into(),
