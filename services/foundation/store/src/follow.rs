@@ -101,6 +101,19 @@ impl Follower {
         self.hints_closed = true;
     }
 
+    /// Looks no more by itself: it finds what it is hinted at.
+    #[cfg(feature = "conformance")]
+    pub fn only_by_hints(&mut self) {
+        self.looked = Instant::now() + std::time::Duration::from_secs(24 * 3600);
+    }
+
+    /// From now on it follows another store, as when the primary is another.
+    #[cfg(feature = "conformance")]
+    pub fn turn_to(&mut self, backend: Arc<dyn Backend>) {
+        self.hints = backend.hints();
+        self.backend = backend;
+    }
+
     /// What comes next; waits for it. Cancel safe: what was not answered is asked again.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ enum Fault {
     SweepsWithoutBound,
     LogsKeepAlives,
     RevivesSessions,
-    /// No fault: hints are no truth, and a store whose hints are all lost keeps every promise.
+    /// A fault of one promise only: hints are no truth, and a store whose hints are all lost keeps every other.
     LosesHints,
 }
 
@@ -350,6 +350,7 @@ async fn all(over: Over) {
         (Fault::SweepsWithoutBound, "a_sweep_is_bounded_and_idempotent"),
         (Fault::LogsKeepAlives, "a_keep_alive_writes_no_entry_and_puts_the_end_off"),
         (Fault::RevivesSessions, "a_session_that_ended_stays_ended"),
+        (Fault::LosesHints, "what_changed_is_hinted_at"),
     ] {
         check(fault, over, case).await;
     }

@@ -8,8 +8,8 @@ use super::rig::{
 };
 use super::{Case, Failed, ensure, promises};
 use crate::types::{
-    Commit, CommitId, Error, Fence, Key, Outcome, PARTS_MAX, PRECONDITIONS_MAX, Precondition, REVISION_END,
-    SessionId, Shard, TTL_MAX, Until, WRITES_MAX, What, Write,
+    Cause, Commit, CommitId, Error, Fence, Key, LOG_AGE, Outcome, PARTS_MAX, PRECONDITIONS_MAX, Precondition,
+    Pulled, REVISION_END, SessionId, Shard, TTL_MAX, Until, WRITES_MAX, What, Write,
 };
 use tandem_domain::id::Revision;
 
@@ -19,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         a_commit_is_all_or_nothing,
         a_precondition_that_does_not_hold_refuses_and_says_what_was_found,
         a_retry_finds_its_own_success,
+        a_retry_after_the_log_was_cut_finds_its_own_success,
         a_retry_is_not_done_twice,
         a_request_over_a_limit_is_invalid_by_name,
         a_request_at_its_limit_is_taken,
@@ -124,6 +125,22 @@ async fn a_retry_finds_its_own_success(rig: &Rig) -> Result<(), Failed> {
     late.preconditions.clear();
     revision(rig.send(&late).await?)?;
     Ok(())
+}
+
+async fn a_retry_after_the_log_was_cut_finds_its_own_success(rig: &Rig) -> Result<(), Failed> {
+    let first = rig.commit_of(vec![Precondition::Absent(key("a"))], vec![put("a", "1"), put("b", "1")]);
+    let done = rig.send(&first).await?;
+    // One of its records is written over: the other still says whose it is.
+    rig.committed(vec![put("a", "2")]).await?;
+    rig.pass(shard(), LOG_AGE + Duration::from_secs(60)).await?;
+    for n in 0..3 {
+        rig.committed(vec![put("c", &n.to_string())]).await?;
+    }
+    let log = rig.backend().pull(shard(), None, 1).await?;
+    same("the log", &log, &Pulled::Resync(Cause::Compacted))?;
+    let last = rig.position(shard()).await?;
+    same("the retry", &rig.send(&first).await?, &done)?;
+    same("the log after it", &rig.position(shard()).await?, &last)
 }
 
 async fn a_retry_is_not_done_twice(rig: &Rig) -> Result<(), Failed> {

@@ -1,5 +1,6 @@
 //! The log: every change in order, once; an inclusive pull; bounds, and what lies beyond them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::rig::{Rig, acme, delete, key, put, revision, same, shard, tenant};
@@ -25,6 +26,8 @@ pub(super) fn cases() -> Vec<Case> {
         a_listing_and_its_position_fit,
         a_follower_lists_then_shows_every_change,
         a_follower_notices_what_no_hint_said,
+        what_changed_is_hinted_at,
+        a_follower_that_saw_what_the_store_never_had_is_shown_what_there_is,
         a_follower_shows_a_lagging_shard_anew,
     ]
 }
@@ -251,6 +254,47 @@ async fn a_follower_notices_what_no_hint_said(rig: &Rig) -> Result<(), Failed> {
             same("what was shown", &entries.iter().map(|e| e.revision).collect::<Vec<_>>(), &vec![done])
         }
         other => Err(Failed(format!("instead of the change: {other:?}"))),
+    }
+}
+
+async fn what_changed_is_hinted_at(rig: &Rig) -> Result<(), Failed> {
+    let (mut follower, _) = synchronised(rig).await?;
+    follower.only_by_hints();
+    // One hint may be lost; that all of thirty are is no accident.
+    for n in 0..30 {
+        rig.committed(vec![put("a", &n.to_string())]).await?;
+        if let Ok(shown) = tokio::time::timeout(Duration::from_secs(1), follower.next()).await {
+            ensure!(matches!(shown?, Followed::Entries(of, _) if of == shard()), "something else was shown");
+            return Ok(());
+        }
+    }
+    Err(Failed("thirty commits were not hinted at".into()))
+}
+
+async fn a_follower_that_saw_what_the_store_never_had_is_shown_what_there_is(
+    rig: &Rig,
+) -> Result<(), Failed> {
+    rig.committed(vec![put("a", "1")]).await?;
+    let (mut follower, _) = synchronised(rig).await?;
+    rig.committed(vec![put("b", "1")]).await?;
+    ensure!(matches!(next(&mut follower).await?, Followed::Entries(..)), "a change was not shown");
+    // A primary that was elected without what was seen: its history parted from this one's.
+    let primary = rig.another().await;
+    revision(primary.commit(rig.commit_of(vec![], vec![put("c", "1")])).await?)?;
+    follower.turn_to(Arc::clone(&primary));
+    same("first it says so", &next(&mut follower).await?, &Followed::Resync(shard(), Cause::Diverged))?;
+    let Followed::Listed(of, listing) = next(&mut follower).await? else {
+        return Err(Failed("a resynchronisation without a listing".into()));
+    };
+    let keys: Vec<_> = listing.records.iter().map(|r| &*r.key.key).collect();
+    same("then what there is", &(of, keys), &(shard(), vec!["c"]))?;
+    let done = revision(primary.commit(rig.commit_of(vec![], vec![put("d", "1")])).await?)?;
+    match next(&mut follower).await? {
+        Followed::Entries(_, entries) => {
+            let shown: Vec<_> = entries.iter().map(|e| e.revision).collect();
+            same("and every change again", &shown, &vec![done])
+        }
+        other => Err(Failed(format!("after the listing: {other:?}"))),
     }
 }
 

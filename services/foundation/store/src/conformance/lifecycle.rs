@@ -12,6 +12,8 @@ pub(super) fn cases() -> Vec<Case> {
         what_was_acknowledged_outlives_a_restart,
         a_retry_after_a_restart_finds_its_own_success,
         an_outage_freezes_deadlines,
+        time_that_has_passed_outlives_a_restart,
+        a_session_is_as_long_as_it_was_opened_for_whatever_passed_before,
         revisions_grow_over_a_restart,
         what_was_staged_outlives_a_restart,
     ]);
@@ -71,6 +73,30 @@ async fn an_outage_freezes_deadlines(rig: &Rig) -> Result<(), Failed> {
     let held = vec![Precondition::TokenIs(key("a"), token), Precondition::SessionLives(SessionId(1))];
     revision(rig.commit(held, vec![put("x", "1")]).await?)?;
     same("when its time has come", &rig.pass(shard(), Duration::from_secs(10)).await?, &2)
+}
+
+/// How much of the time that has passed a restart may take back, so that not every step must be written.
+const TAKEN_BACK: Duration = Duration::from_secs(10);
+
+async fn time_that_has_passed_outlives_a_restart(rig: &Rig) -> Result<(), Failed> {
+    rig.backend().open_session(&acme(), SessionId(1), 60_000).await?;
+    rig.committed(vec![claim("a", "1", seconds(60)), claim("b", "1", hanging(1))]).await?;
+    same("40 s later", &rig.pass(shard(), Duration::from_secs(40)).await?, &0)?;
+    rig.restart().await?;
+    same("19 s after it", &rig.pass(shard(), Duration::from_secs(19)).await?, &0)?;
+    same("in the end", &rig.pass(shard(), TAKEN_BACK + Duration::from_secs(2)).await?, &2)
+}
+
+async fn a_session_is_as_long_as_it_was_opened_for_whatever_passed_before(rig: &Rig) -> Result<(), Failed> {
+    // Nothing has a deadline yet.
+    rig.committed(vec![put("a", "1")]).await?;
+    rig.pass(shard(), Duration::from_secs(600)).await?;
+    rig.backend().open_session(&acme(), SessionId(1), 10_000).await?;
+    rig.restart().await?;
+    rig.pass(shard(), Duration::from_secs(10) + TAKEN_BACK + Duration::from_secs(2)).await?;
+    let lives = rig.backend().keep_alive(&acme(), SessionId(1), 10_000).await?;
+    ensure!(!lives, "the restart took back the time before the session was opened");
+    Ok(())
 }
 
 async fn revisions_grow_over_a_restart(rig: &Rig) -> Result<(), Failed> {

@@ -62,6 +62,12 @@ impl Rig {
         Ok(())
     }
 
+    /// Another store, empty, on the same clock.
+    pub(super) async fn another(&self) -> Arc<dyn Backend> {
+        (self.open)(Opts { name: format!("{}.another", self.opts.name), world: self.opts.world.clone() })
+            .await
+    }
+
     pub(super) fn now(&self) -> u64 {
         self.clock.load(Ordering::SeqCst)
     }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::following::{next, synchronised};
-use super::rig::{Rig, acme, delete, key, put, refused, revision, same, shard};
+use super::rig::{Rig, acme, delete, key, put, refused, revision, same, shard, tenant};
 use super::{Case, Failed, ensure, promises};
 use crate::follow::Followed;
-use crate::types::{Precondition, STAGED_AGE, What, Write};
+use crate::types::{Precondition, STAGED_AGE, Shard, What, Write};
 
 pub(super) fn cases() -> Vec<Case> {
     promises![
@@ -16,6 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
         a_generation_is_turned_over_under_its_preconditions,
         a_turn_over_asked_again_finds_its_own_success,
         a_turn_over_half_cut_from_the_log_finds_its_own_success,
+        generations_of_tenants_that_lie_together_are_apart,
         parts_that_nobody_turned_over_are_forgotten,
     ]
 }
@@ -116,6 +117,25 @@ async fn a_turn_over_half_cut_from_the_log_finds_its_own_success(rig: &Rig) -> R
         rig.committed(vec![large]).await?;
     }
     same("the retry", &rig.backend().turn_over(turn, 1, 40).await?, &done)
+}
+
+async fn generations_of_tenants_that_lie_together_are_apart(rig: &Rig) -> Result<(), Failed> {
+    let twin = (2..).map(|n| tenant("acme", n)).find(|t| Shard::of(t) == shard());
+    let twin = twin.ok_or_else(|| Failed("no two tenants lie in one shard".into()))?;
+    // The same generation and part, by chance.
+    rig.backend().stage(&acme(), 1, 0, vec![put("ours", "1")]).await?;
+    rig.backend().stage(&twin, 1, 0, vec![put("theirs", "1")]).await?;
+    rig.backend().stage(&twin, 1, 1, vec![put("theirs too", "1")]).await?;
+    refused(rig.backend().turn_over(rig.commit_of(vec![], vec![]), 1, 2).await?)?;
+    revision(rig.backend().turn_over(rig.commit_of(vec![], vec![]), 1, 1).await?)?;
+    let state = || async { Ok::<_, Failed>(rig.backend().list(shard()).await?.records) };
+    let written: Vec<_> = state().await?.iter().map(|r| (r.tenant.clone(), r.key.key.to_string())).collect();
+    same("what was turned over", &written, &vec![(acme(), "ours".to_owned())])?;
+    let mut turn = rig.commit_of(vec![], vec![]);
+    turn.tenant = twin.clone();
+    revision(rig.backend().turn_over(turn, 1, 2).await?)?;
+    let theirs = state().await?.into_iter().filter(|r| r.tenant == twin).count();
+    same("what the other turned over", &theirs, &2)
 }
 
 async fn parts_that_nobody_turned_over_are_forgotten(rig: &Rig) -> Result<(), Failed> {
