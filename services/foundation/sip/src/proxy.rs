@@ -29,11 +29,18 @@ pub use branch::{Cause, Target};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::transaction::{Limits, Packet, Peer, Timers, Transport};
+use crate::transaction::{Limits, Packet, Peer, ServerId, Timers, Transport};
 
 /// A call attempt that the proxy holds, from its request to its last transaction's end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallId(pub u64);
+
+impl CallId {
+    /// A call has the number of its request's transaction.
+    const fn of(server: ServerId) -> Self {
+        Self(server.0)
+    }
+}
 
 /// Where the proxy listens; its number is its place in [`Config::listeners`].
 #[derive(Clone, Debug, PartialEq, Eq)]

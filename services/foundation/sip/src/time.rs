@@ -9,11 +9,9 @@ pub type Now = Duration;
 
 /// Deadlines of things that are named by `K`.
 ///
-/// A deadline is not taken back: what comes up is compared with what its owner still waits for, so that stopping a
-/// timer costs nothing. What was set within the longest timer is held, which limits on transactions bound.
-///
-/// Most deadlines lie seconds ahead and mean nothing when they come: they wait unsorted, by the turn that they fall
-/// into, and only those of the present turn are put in order.
+/// Most deadlines are met long before their time. So they wait unsorted, by the turn that they fall into, and only those
+/// of the present turn are put in order; and one that is met is called off while its owner is at hand, and never looked
+/// at again. One of the present turn comes up all the same: its owner compares it with what it still waits for.
 #[derive(Debug)]
 pub struct Deadlines<K> {
     /// Those of the present turn and before it.
@@ -29,6 +27,15 @@ pub struct Deadlines<K> {
 struct Turn<K> {
     first: Now,
     entries: Vec<Entry<K>>,
+    /// How many of them were not called off.
+    live: u32,
+}
+
+/// A deadline that was set, for who may call it off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Handle {
+    turn: u64,
+    at: u32,
 }
 
 /// Turns a second: as many as make a turn's heap small and its table no larger than a few thousand.
@@ -42,7 +49,8 @@ fn turn_of(at: Now) -> u64 {
 struct Entry<K> {
     at: Now,
     order: u64,
-    what: K,
+    /// None: it was called off.
+    what: Option<K>,
 }
 
 // The order of entries is that of their deadlines, then of their setting; what they name does not matter.
@@ -71,17 +79,32 @@ impl<K> Default for Deadlines<K> {
 
 impl<K> Deadlines<K> {
     /// Sets one. Deadlines of the same moment come up in the order of their setting.
-    pub fn set(&mut self, at: Now, what: K) {
+    pub fn set(&mut self, at: Now, what: K) -> Handle {
         self.order += 1;
         self.len += 1;
-        let (turn, entry) = (turn_of(at), Entry { at, order: self.order, what });
+        let (turn, entry) = (turn_of(at), Entry { at, order: self.order, what: Some(what) });
         if turn <= self.turn {
             self.near.push(Reverse(entry));
-            return;
+            return Handle { turn, at: 0 };
         }
-        let turn = self.later.entry(turn).or_insert_with(|| Turn { first: at, entries: Vec::new() });
-        turn.first = turn.first.min(at);
-        turn.entries.push(entry);
+        let held = self.later.entry(turn).or_insert_with(|| Turn { first: at, entries: Vec::new(), live: 0 });
+        held.first = held.first.min(at);
+        held.live += 1;
+        held.entries.push(entry);
+        Handle { turn, at: held.entries.len() as u32 - 1 }
+    }
+
+    /// Calls one off, once. One of the present turn still comes up.
+    pub fn call_off(&mut self, handle: Handle) {
+        let Some(turn) = self.later.get_mut(&handle.turn) else { return };
+        let Some(entry) = turn.entries.get_mut(handle.at as usize) else { return };
+        if entry.what.take().is_some() {
+            turn.live -= 1;
+            self.len -= 1;
+            if turn.live == 0 {
+                self.later.remove(&handle.turn);
+            }
+        }
     }
 
     /// The next one that is due, with its moment.
@@ -89,15 +112,16 @@ impl<K> Deadlines<K> {
         while self.near.is_empty() {
             let first = self.later.first_entry().filter(|turn| turn.get().first <= now)?;
             self.turn = *first.key();
-            self.near = first.remove().entries.into_iter().map(Reverse).collect();
+            let live = first.remove().entries.into_iter().filter(|entry| entry.what.is_some());
+            self.near = live.map(Reverse).collect();
         }
         let due = self.near.peek().is_some_and(|Reverse(entry)| entry.at <= now);
         let Reverse(entry) = if due { self.near.pop()? } else { return None };
         self.len -= 1;
-        Some((entry.at, entry.what))
+        Some((entry.at, entry.what?))
     }
 
-    /// When to look again.
+    /// When to look again; where what was to come first was called off, somewhat sooner than needed.
     #[must_use]
     pub fn next(&self) -> Option<Now> {
         // What is near is before all that is later.
@@ -107,7 +131,7 @@ impl<K> Deadlines<K> {
         }
     }
 
-    /// How many are set, those included that nobody waits for any more.
+    /// How many are set and not called off.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
@@ -135,6 +159,25 @@ mod tests {
             std::iter::from_fn(|| deadlines.due(Duration::from_secs(9))).map(|(_, w)| w).collect();
         assert_eq!(order, ["a", "b", "c"]);
         assert!(deadlines.is_empty());
+    }
+
+    #[test]
+    fn what_is_called_off_never_comes_up() {
+        let mut deadlines = Deadlines::default();
+        let second = Duration::from_secs(1);
+        let handles: Vec<_> =
+            [(3, "a"), (3, "b"), (9, "c")].map(|(at, what)| deadlines.set(second * at, what)).into();
+        deadlines.call_off(handles[0]);
+        deadlines.call_off(handles[2]);
+        // Once is enough.
+        deadlines.call_off(handles[2]);
+        assert_eq!((deadlines.len(), deadlines.next()), (1, Some(second * 3)));
+        assert_eq!(deadlines.due(second * 99), Some((second * 3, "b")));
+        assert_eq!((deadlines.due(second * 99), deadlines.next(), deadlines.len()), (None, None, 0));
+        // Of the present turn: it comes up.
+        let now = deadlines.set(second * 3, "d");
+        deadlines.call_off(now);
+        assert_eq!(deadlines.due(second * 3), Some((second * 3, "d")));
     }
 
     /// Against a sorted list, with deadlines set while others come up, in the past, in this turn and far ahead.

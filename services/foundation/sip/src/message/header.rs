@@ -65,7 +65,7 @@ impl Header {
 
     /// Its bit among those of all headers.
     #[inline]
-    pub(super) const fn bit(self) -> u64 {
+    pub(crate) const fn bit(self) -> u64 {
         const { assert!(Self::COUNT <= 64, "a header has no bit") };
         1 << self as u8
     }

@@ -54,6 +54,7 @@ impl<'a> Keys<'a> {
     ///
     /// # Errors
     /// The first that is missing, repeated or malformed. A request gets a 400 for it, a response is dropped.
+    #[inline]
     pub fn read(message: &Message<'a>) -> Result<Self, KeyError> {
         const ONCE: u64 = Header::From.bit()
             | Header::To.bit()

@@ -167,6 +167,24 @@ pub enum Start<'a> {
     },
 }
 
+impl Table {
+    /// Takes over what is known of a message: of the same bytes, wherever they lie, [`Table::of`] makes it again.
+    pub(crate) fn copy(&mut self, message: &Message<'_>) {
+        let from = message.table;
+        let count = usize::from(from.count);
+        self.lines[..count].copy_from_slice(&from.lines[..count]);
+        (self.start, self.first_line, self.count) = (from.start, from.first_line, from.count);
+        (self.firsts, self.seen, self.repeated) = (from.firsts, from.seen, from.repeated);
+        (self.body_start, self.body_end) = (from.body_start, from.body_end);
+        (self.content_length, self.fault, self.whole) = (from.content_length, from.fault, from.whole);
+    }
+
+    /// The message that was read last, in a copy of its bytes.
+    pub(crate) const fn of<'a>(&'a self, bytes: &'a [u8]) -> Message<'a> {
+        Message { bytes, table: self }
+    }
+}
+
 /// A message: its bytes and their table.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
@@ -208,8 +226,13 @@ impl<'a> Message<'a> {
     #[must_use]
     #[inline]
     pub fn first(&self, header: Header) -> Option<&'a [u8]> {
-        let line = self.lines_of(header).first()?;
-        Some(self.value(*line))
+        Some(self.value(*self.line(header)?))
+    }
+
+    /// The first line of this header.
+    #[inline]
+    pub(crate) fn line(&self, header: Header) -> Option<&'a Line> {
+        self.lines_of(header).first()
     }
 
     /// From the first line of this header to its last, or to the end where it comes again.

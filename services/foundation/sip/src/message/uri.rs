@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::classes::{HEADER, HOST, PARAM, PASSWORD, USER, span};
+use super::scan::colon;
 use super::table::digits;
 
 /// Which rules a URI is read by.
@@ -75,7 +76,8 @@ impl<'a> Uri<'a> {
     /// The first part that is malformed.
     pub fn parse(text: &'a [u8]) -> Result<Self, UriError> {
         let text = str::from_utf8(text).map_err(|_| UriError::User)?;
-        let (scheme, rest) = split(text, b':').ok_or(UriError::Scheme)?;
+        let colon = colon(text.as_bytes()).ok_or(UriError::Scheme)?;
+        let (scheme, rest) = (&text[..colon], &text[colon + 1..]);
         let scheme = match scheme.len() {
             3 if scheme.eq_ignore_ascii_case("sip") => Scheme::Sip,
             4 if scheme.eq_ignore_ascii_case("sips") => Scheme::Sips,
@@ -96,50 +98,98 @@ impl<'a> Uri<'a> {
     }
 
     fn sip(mut self, rest: &'a str) -> Result<Self, UriError> {
-        // '@' stands nowhere else unescaped; ';' and '?' may stand in a user, so it is looked for first.
-        let rest = match split(rest, b'@') {
-            Some((user_info, rest)) => {
-                let (user, password) = match split(user_info, b':') {
-                    Some((user, password)) => (user, Some(password)),
-                    None => (user_info, None),
-                };
-                if user.is_empty() || !holds(user, USER) || !password.is_none_or(|word| holds(word, PASSWORD))
-                {
-                    return Err(UriError::User);
-                }
-                (self.user, self.password) = (Some(user), password);
-                rest
-            }
-            None => rest,
-        };
-        let host_end = memchr::memchr2(b';', b'?', rest.as_bytes()).unwrap_or(rest.len());
-        let (host, rest) = rest.split_at(host_end);
-        (self.host, self.port) = host_port(host)?;
-        let (params, headers) = match split(rest, b'?') {
-            Some((params, headers)) => (params, Some(headers)),
-            None => (rest, None),
-        };
-        self.params = params.strip_prefix(';').unwrap_or_default();
-        if !params.is_empty() && (self.params.is_empty() || !unique(self.params)) {
-            return Err(UriError::Params);
-        }
-        self.headers = headers.unwrap_or_default();
-        let header = |(name, value): (&str, Option<&str>)| {
-            !name.is_empty() && holds(name, HEADER) && value.is_some_and(|value| holds(value, HEADER))
-        };
-        let fits =
-            !self.headers.is_empty() && self.headers().count() <= PAIRS_MAX && self.headers().all(header);
-        if headers.is_some() && !fits {
-            return Err(UriError::Headers);
-        }
+        let rest = self.take_user(rest)?;
+        let rest = self.take_host(rest)?;
+        let rest = self.take_params(rest)?;
+        self.take_headers(rest)?;
         Ok(self)
     }
 
-    fn tel(mut self, rest: &'a str) -> Result<Self, UriError> {
-        let (number, params) = match split(rest, b';') {
-            Some((number, params)) => (number, Some(params)),
-            None => (rest, None),
+    /// Takes what stands before an '@', and gives what follows.
+    fn take_user(&mut self, rest: &'a str) -> Result<&'a str, UriError> {
+        // '@' stands nowhere else unescaped; ';' and '?' may stand in a user, so it is looked for first.
+        let end = run(rest, USER);
+        if end > 0 && rest.as_bytes().get(end) == Some(&b'@') {
+            self.user = Some(&rest[..end]);
+            return Ok(&rest[end + 1..]);
+        }
+        let Some((user_info, rest)) = split(rest, b'@') else { return Ok(rest) };
+        let (user, password) = match split(user_info, b':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (user_info, None),
         };
+        if user.is_empty() || !holds(user, USER) || !password.is_none_or(|word| holds(word, PASSWORD)) {
+            return Err(UriError::User);
+        }
+        (self.user, self.password) = (Some(user), password);
+        Ok(rest)
+    }
+
+    /// Takes `host [":" port]`, and gives what follows.
+    fn take_host(&mut self, rest: &'a str) -> Result<&'a str, UriError> {
+        let end = if rest.starts_with('[') {
+            rest.find(']').ok_or(UriError::Host)? + 1
+        } else {
+            span(rest.as_bytes(), HOST)
+        };
+        let (host, rest) = rest.split_at(end);
+        if host.is_empty() || host.starts_with('[') && host_address(host).is_none() {
+            return Err(UriError::Host);
+        }
+        self.host = host;
+        let Some(port) = rest.strip_prefix(':') else {
+            return if ends_host(rest) { Ok(rest) } else { Err(UriError::Host) };
+        };
+        let end = port.bytes().take_while(u8::is_ascii_digit).count();
+        let (port, rest) = port.split_at(end);
+        match digits(port.as_bytes()) {
+            Some(port @ 1..=0xffff) if ends_host(rest) => self.port = Some(port as u16),
+            _ => return Err(UriError::Port),
+        }
+        Ok(rest)
+    }
+
+    /// Takes `;name=value;name`, and gives what follows: nothing, or headers. Each parameter comes once (RFC 3261 19.1.1:
+    /// it "MUST NOT appear more than once").
+    fn take_params(&mut self, rest: &'a str) -> Result<&'a str, UriError> {
+        let Some(params) = rest.strip_prefix(';') else { return Ok(rest) };
+        let mut start = 0;
+        for nth in 0..PAIRS_MAX {
+            let name = &params[start..][..run(&params[start..], PARAM)];
+            let mut end = start + name.len();
+            if params[end..].starts_with('=') {
+                let value = run(&params[end + 1..], PARAM);
+                end += if value > 0 { 1 + value } else { 0 };
+            }
+            let mut before = Pairs::new(&params[..start], b';').take(nth);
+            if name.is_empty() || before.any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+                return Err(UriError::Params);
+            }
+            match params.as_bytes().get(end) {
+                Some(b';') => start = end + 1,
+                None | Some(b'?') => {
+                    self.params = &params[..end];
+                    return Ok(&params[end..]);
+                }
+                Some(_) => return Err(UriError::Params),
+            }
+        }
+        Err(UriError::Params)
+    }
+
+    fn take_headers(&mut self, rest: &'a str) -> Result<(), UriError> {
+        let Some(headers) = rest.strip_prefix('?') else { return Ok(()) };
+        self.headers = headers;
+        let fits = |(name, value): (&str, Option<&str>)| {
+            !name.is_empty() && holds(name, HEADER) && value.is_some_and(|value| holds(value, HEADER))
+        };
+        let all = !headers.is_empty() && self.headers().count() <= PAIRS_MAX && self.headers().all(fits);
+        if all { Ok(()) } else { Err(UriError::Headers) }
+    }
+
+    fn tel(mut self, rest: &'a str) -> Result<Self, UriError> {
+        let end = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
+        let (number, params) = rest.split_at(end);
         let digit = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'*' | b'#');
         let subscriber = number.strip_prefix('+').unwrap_or(number);
         let separated = |byte: u8| digit(byte) || matches!(byte, b'-' | b'.' | b'(' | b')');
@@ -147,11 +197,8 @@ impl<'a> Uri<'a> {
             return Err(UriError::User);
         }
         self.user = Some(number);
-        self.params = params.unwrap_or_default();
-        if params.is_some() && (self.params.is_empty() || !unique(self.params)) {
-            return Err(UriError::Params);
-        }
-        Ok(self)
+        // A number has no headers.
+        if self.take_params(params)?.is_empty() { Ok(self) } else { Err(UriError::Params) }
     }
 
     /// As it came.
@@ -192,27 +239,6 @@ impl<'a> Uri<'a> {
     #[must_use]
     pub fn user_text(&self) -> Option<Cow<'a, str>> {
         unescape(self.user?)
-    }
-}
-
-/// `host [":" port]`.
-fn host_port(text: &str) -> Result<(&str, Option<u16>), UriError> {
-    let host_end = if text.starts_with('[') {
-        text.find(']').ok_or(UriError::Host)? + 1
-    } else {
-        span(text.as_bytes(), HOST)
-    };
-    let (host, port) = text.split_at(host_end);
-    if host.is_empty() || host.starts_with('[') && host_address(host).is_none() {
-        return Err(UriError::Host);
-    }
-    match port.strip_prefix(':') {
-        None if port.is_empty() => Ok((host, None)),
-        None => Err(UriError::Host),
-        Some(port) => match digits(port.as_bytes()) {
-            Some(port @ 1..=0xffff) => Ok((host, Some(port as u16))),
-            _ => Err(UriError::Port),
-        },
     }
 }
 
@@ -272,32 +298,27 @@ impl<'a> Iterator for Pairs<'a> {
 /// The most parameters of a URI, and the most headers: comparing looks for each of one among those of the other.
 const PAIRS_MAX: usize = 64;
 
-/// Whether each parameter is well formed and comes once (RFC 3261 19.1.1: it "MUST NOT appear more than once").
-fn unique(params: &str) -> bool {
-    let all = Pairs::new(params, b';');
-    let clashes =
-        |nth, name: &str| all.clone().take(nth).any(|(before, _)| before.eq_ignore_ascii_case(name));
-    all.clone()
-        .enumerate()
-        .all(|(nth, (name, value))| nth < PAIRS_MAX && well_formed(name, value) && !clashes(nth, name))
+/// Whether a host, or its port, ends here.
+fn ends_host(rest: &str) -> bool {
+    matches!(rest.as_bytes(), [] | [b';' | b'?', ..])
 }
 
-fn well_formed(name: &str, value: Option<&str>) -> bool {
-    let filled = |text: &str| !text.is_empty() && holds(text, PARAM);
-    filled(name) && value.is_none_or(filled)
-}
-
-/// Whether each character may stand in `part`, and each '%' has two hexadecimal digits.
-fn holds(text: &str, part: u8) -> bool {
-    let mut rest = text.as_bytes();
+/// How much of a text may stand in `part`: its characters, and each '%' with two hexadecimal digits.
+fn run(text: &str, part: u8) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 0;
     loop {
-        rest = &rest[span(rest, part)..];
-        match rest {
-            [] => return true,
-            [b'%', a, b, after @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest = after,
-            _ => return false,
+        at += span(&bytes[at..], part);
+        match bytes[at..] {
+            [b'%', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => at += 3,
+            _ => return at,
         }
     }
+}
+
+/// Whether a text may stand in `part`.
+fn holds(text: &str, part: u8) -> bool {
+    run(text, part) == text.len()
 }
 
 /// Undoes `%HEXHEX`. `None` if that leaves a control character, so that no escape can end a line, or no UTF-8.

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::message::Header;
-use crate::time::Now;
+use crate::time::{Deadlines, Handle, Now};
 use crate::transaction::{ClientId, Packet, Peer, ServerId};
+
+use super::core::Wait;
 
 /// One address to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,11 +77,14 @@ pub(super) struct Branch {
     pub(super) client: ClientId,
     pub(super) peer: Peer,
     pub(super) tag: u32,
-    /// The request as it was forwarded: CANCEL and ACK are made from it.
-    pub(super) packet: Packet,
+    /// The request as it was forwarded, until its final response: CANCEL and ACK are made from it.
+    pub(super) packet: Option<Packet>,
     pub(super) heard: Heard,
-    /// Until when it may ring (Timer C): a look that was set for sooner does not count.
+    /// Until when it may ring (Timer C), and the look that is set.
     pub(super) rings_until: Now,
+    pub(super) timer_c: Option<Handle>,
+    /// How long its trunk is patient with silence, or with nothing but a 100.
+    pub(super) patience: Option<Handle>,
     /// A CANCEL was sent, or is to be sent at the first provisional response (RFC 3261 9.1).
     pub(super) cancel: Cancel,
     /// The CANCEL's own transaction: its responses carry the same branch.
@@ -97,6 +104,14 @@ pub(super) enum Cancel {
 }
 
 impl Branch {
+    /// A final response came: nothing is waited for any more, and nothing made from its request.
+    pub(super) fn end(&mut self, status: u16, waits: &mut Deadlines<Wait>) {
+        (self.heard, self.packet) = (Heard::Final(status), None);
+        for handle in self.patience.take().into_iter().chain(self.timer_c.take()) {
+            waits.call_off(handle);
+        }
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         !self.left && !matches!(self.heard, Heard::Final(_))
     }
@@ -120,25 +135,28 @@ pub(super) struct Call {
     pub(super) server_gone: bool,
     pub(super) scope: u64,
     pub(super) upstream: Peer,
-    /// The request as it came.
-    pub(super) request: Packet,
+    /// The request as it came, until it is answered.
+    pub(super) request: Option<Packet>,
     pub(super) invite: bool,
     /// Whether it starts a dialog: Record-Route is added.
     pub(super) initial: bool,
-    /// Tells a loop from a spiral; in the branch of each of its requests.
-    pub(super) loop_digest: u32,
+    /// Tells a loop from a spiral; in the branch of each of its requests, and none before the first.
+    pub(super) loop_digest: Option<u32>,
     pub(super) targets: Vec<Target>,
     pub(super) next: usize,
-    pub(super) branches: Vec<Branch>,
+    /// Most calls are taken where they are tried first.
+    pub(super) branches: SmallVec<[Branch; 1]>,
     pub(super) after: After,
     pub(super) ringing: bool,
     pub(super) answered: bool,
     pub(super) cancelled: bool,
     pub(super) done: bool,
     /// The best final response so far: its status and bytes, our Via taken off.
-    pub(super) best: Option<(u16, Vec<u8>)>,
+    pub(super) best: Option<(u16, Packet)>,
     /// Challenges of every 401 and 407 (RFC 3261 16.7 step 7).
     pub(super) challenges: Vec<Vec<u8>>,
+    /// How long it may ring.
+    pub(super) ring: Option<Handle>,
     /// How often [`super::Proxy::route`] was called: timers of an earlier round do not count.
     pub(super) round: u32,
     /// The next hop's request, while its name is resolved.
@@ -150,9 +168,17 @@ impl Call {
         self.branches.last_mut().filter(|b| b.is_pending())
     }
 
+    /// It was answered: what only an answer needed is let go.
+    pub(super) fn finish(&mut self, waits: &mut Deadlines<Wait>) {
+        self.done = true;
+        self.ring.take().into_iter().for_each(|handle| waits.call_off(handle));
+        (self.request, self.best, self.resolving) = (None, None, None);
+        (self.targets, self.challenges) = (Vec::new(), Vec::new());
+    }
+
     /// Takes a final response if it is better than what there was (RFC 3261 16.7 step 6): 6xx first, then the
     /// lowest class; in 4xx those that tell the caller how to do better.
-    pub(super) fn offer(&mut self, status: u16, bytes: Vec<u8>) {
+    pub(super) fn offer(&mut self, status: u16, bytes: Packet) {
         let rank = |s: u16| match s {
             600..=699 => 0,
             401 | 407 | 415 | 420 | 484 => 10 * (s / 100) + 1,

@@ -6,8 +6,6 @@ mod responses;
 mod said;
 mod waits;
 
-use std::sync::Arc;
-
 use crate::message::{Message, Start, Table};
 use crate::pool::Numbered;
 use crate::time::{Deadlines, Now};
@@ -15,7 +13,7 @@ use crate::transaction::{ClientId, Event, Layer, Packet, ServerId};
 
 use super::branch::Call;
 use super::{CallId, Config, Output, routing};
-use waits::Wait;
+pub(super) use waits::Wait;
 
 /// A redirect server and stateful proxy.
 #[derive(Debug)]
@@ -23,12 +21,15 @@ pub struct Proxy {
     config: Config,
     layer: Layer,
     calls: Numbered<CallId, Box<Call>>,
-    by_server: Numbered<ServerId, CallId>,
     by_client: Numbered<ClientId, (CallId, usize)>,
     waits: Deadlines<Wait>,
-    last: u64,
     outputs: Vec<Output>,
+    /// Of the bytes that were read last; of which call's request, where they were one.
     table: Box<Table>,
+    read: Option<CallId>,
+    /// Memory that is used again: what the transactions did, and bytes that are written.
+    events: Vec<Event>,
+    scratch: Vec<u8>,
 }
 
 impl Proxy {
@@ -39,12 +40,13 @@ impl Proxy {
             layer: Layer::new(config.timers, config.limits),
             config,
             calls: Numbered::default(),
-            by_server: Numbered::default(),
             by_client: Numbered::default(),
             waits: Deadlines::default(),
-            last: 0,
             outputs: Vec::new(),
             table: Box::default(),
+            read: None,
+            events: Vec::new(),
+            scratch: Vec::new(),
         }
     }
 
@@ -72,10 +74,10 @@ impl Proxy {
         (self.calls.len(), self.layer.len())
     }
 
-    /// The request of a call, as it came; none: the call is gone.
+    /// The request of a call, as it came; none: the call is answered, or gone.
     #[must_use]
     pub fn request(&self, call: CallId) -> Option<Packet> {
-        self.calls.get(&call).map(|c| Arc::clone(&c.request))
+        self.calls.get(&call).and_then(|c| c.request.clone())
     }
 
     /// Whose dialog a request says to be in, by the mark in its Route: the scope that it began with. None: no Route of
@@ -105,8 +107,9 @@ impl Proxy {
 
     /// Moves what the transactions did into the outputs.
     fn collect(&mut self) {
-        let events: Vec<Event> = self.layer.drain().collect();
-        for event in events {
+        let mut events = std::mem::take(&mut self.events);
+        self.layer.swap_events(&mut events);
+        for event in events.drain(..) {
             match event {
                 Event::Send(peer, packet) => self.outputs.push(Output::Send(peer, packet)),
                 Event::ClientEnded(id) => self.client_ended(id),
@@ -115,11 +118,13 @@ impl Proxy {
                 Event::TimedOut(_) | Event::NeverAcknowledged(_) => {}
             }
         }
+        self.events = events;
     }
 
     /// As [`Proxy::collect`], where time-outs are heard, too.
     fn collect_at(&mut self, now: Now) {
-        let events: Vec<Event> = self.layer.drain().collect();
+        let mut events = Vec::new();
+        self.layer.swap_events(&mut events);
         for event in events {
             match event {
                 Event::Send(peer, packet) => self.outputs.push(Output::Send(peer, packet)),
@@ -141,7 +146,7 @@ impl Proxy {
     }
 
     fn server_ended(&mut self, id: ServerId) {
-        let Some(call_id) = self.by_server.remove(&id) else { return };
+        let call_id = CallId::of(id);
         if let Some(call) = self.calls.get_mut(&call_id) {
             call.server_gone = true;
         }
@@ -157,8 +162,34 @@ impl Proxy {
         }
     }
 
+    /// Forgets an answered call whose request went nowhere: nothing more can come of it.
+    fn sweep_answered(&mut self, call_id: CallId) {
+        if self.calls.get(&call_id).is_some_and(|c| c.done && c.branches.is_empty()) {
+            self.calls.remove(&call_id);
+            self.outputs.push(Output::Gone(call_id));
+        }
+    }
+
     /// Parses bytes of our own keeping. They were parsed before, so that they parse.
     fn with<R>(&mut self, bytes: &[u8], read: impl FnOnce(&Message<'_>) -> R) -> Option<R> {
+        self.read = None;
         self.table.parse_datagram(bytes).ok().map(|m| read(&m))
+    }
+
+    /// Reads a call's request, unless it was the last that was read; none: it is answered, or gone.
+    fn with_request<R>(
+        &mut self,
+        id: CallId,
+        read: impl FnOnce(&Message<'_>, &Call, &Config, &mut Vec<u8>) -> R,
+    ) -> Option<R> {
+        let call = self.calls.get(&id)?;
+        let request = call.request.as_ref()?;
+        if self.read != Some(id) {
+            self.read = None;
+            self.table.parse_datagram(request).ok()?;
+            self.read = Some(id);
+        }
+        self.scratch.clear();
+        Some(read(&self.table.of(request), call, &self.config, &mut self.scratch))
     }
 }

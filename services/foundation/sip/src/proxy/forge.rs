@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::message::{HEADERS_MAX, Header, LINE_BYTES_MAX, Message, Table, list};
-use crate::write::{Response, Splice, WriteError};
+use crate::write::{Splice, WriteError};
 
 use super::Target;
 
@@ -51,7 +51,7 @@ fn is_private(header: Header, name: &[u8]) -> bool {
 ///
 /// # Errors
 /// It would be larger than a message may be, or has more lines than we would read ourselves.
-pub(super) fn request(message: &Message<'_>, f: &Forward<'_>) -> Result<Vec<u8>, WriteError> {
+pub(super) fn request(message: &Message<'_>, f: &Forward<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
     let mut splice = Splice::new(*message);
     splice.request_uri(f.uri).prepend(Header::Via, f.via).stamp_via(f.source);
     for value in f.record_route {
@@ -66,13 +66,13 @@ pub(super) fn request(message: &Message<'_>, f: &Forward<'_>) -> Result<Vec<u8>,
         splice.append(Header::Route, format_args!("<{route}>"));
     }
     splice.set(Header::MaxForwards, f.max_forwards);
+    let removed =
+        f.target.map_or(0, |target| target.remove.iter().fold(0, |bits, header| bits | header.bit()));
+    let named = f.target.map(|target| target.remove_named).unwrap_or_default();
     let gone = |header: Header, name: &[u8]| {
-        f.strips && is_private(header, name)
-            || f.target.is_some_and(|target| {
-                let named = |n: &&str| n.as_bytes().eq_ignore_ascii_case(name);
-                target.remove.contains(&header)
-                    || header == Header::Other && target.remove_named.iter().any(named)
-            })
+        removed & header.bit() != 0
+            || f.strips && is_private(header, name)
+            || header == Header::Other && named.iter().any(|n| n.as_bytes().eq_ignore_ascii_case(name))
     };
     splice.drop_lines(gone);
     for line in f.target.map(|target| &*target.add).unwrap_or_default() {
@@ -81,9 +81,8 @@ pub(super) fn request(message: &Message<'_>, f: &Forward<'_>) -> Result<Vec<u8>,
     if f.stream {
         splice.ensure_content_length();
     }
-    let mut out = Vec::with_capacity(message.bytes().len() + 512);
-    splice.write(&mut out)?;
-    is_readable(message, f, &out).then_some(out).ok_or(WriteError::TooLarge)
+    splice.write(out)?;
+    is_readable(message, f, out).then_some(()).ok_or(WriteError::TooLarge)
 }
 
 /// Whether we could read what we wrote: its CANCEL and its ACK are made from it. Only what is near our own limits is
@@ -98,41 +97,13 @@ fn is_readable(message: &Message<'_>, f: &Forward<'_>, written: &[u8]) -> bool {
 ///
 /// # Errors
 /// None that a parsed response can cause.
-pub(super) fn response(message: &Message<'_>, strips: bool) -> Result<Vec<u8>, WriteError> {
+pub(super) fn response(message: &Message<'_>, strips: bool, out: &mut Vec<u8>) -> Result<(), WriteError> {
     let mut splice = Splice::new(*message);
-    splice.remove(Header::Via, 0);
+    splice.remove_first(Header::Via);
     if strips {
         splice.drop_lines(is_private);
     }
-    let mut out = Vec::with_capacity(message.bytes().len());
-    splice.write(&mut out)?;
-    Ok(out)
-}
-
-/// A final or provisional response of our own: status, reason phrase, To tag and further lines.
-pub(super) struct Answer<'a> {
-    pub(super) status: u16,
-    pub(super) reason: &'a str,
-    pub(super) tag: Option<&'a str>,
-    pub(super) add: &'a [(Header, String)],
-}
-
-/// A response of our own (RFC 3261 8.2.6).
-///
-/// # Errors
-/// A value that breaks its line.
-pub(super) fn answer(
-    request: &Message<'_>,
-    from: SocketAddr,
-    answer: &Answer<'_>,
-) -> Result<Vec<u8>, WriteError> {
-    let mut out = Vec::with_capacity(512);
-    let mut response = Response::new(request, answer.status, answer.reason, answer.tag, Some(from), &mut out);
-    for (header, value) in answer.add {
-        response = response.line(*header, value);
-    }
-    response.finish()?;
-    Ok(out)
+    splice.write(out)
 }
 
 /// A stored 401 or 407 with the challenges of every branch (16.7 step 7), each a whole line.

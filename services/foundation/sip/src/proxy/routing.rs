@@ -6,8 +6,8 @@ use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128 as _, SipHasher24 as SipHasher128};
 use smallvec::SmallVec;
 
-use crate::message::{Addr, Header, Message, Scheme, Start, Uri, Via, list};
-use crate::transaction::{ClientId, ServerKey, Transport};
+use crate::message::{Addr, Header, Keys, Message, Scheme, Start, Uri, Via, host_address, list};
+use crate::transaction::{ClientId, Peer, ServerKey, Transport};
 
 use super::mark::Mark;
 use super::{Config, Hop};
@@ -29,63 +29,85 @@ pub(super) fn client_of(branch: &str) -> Option<(ClientId, u32)> {
     Some((ClientId(u64::from_str_radix(id, 16).ok()?), digest))
 }
 
-fn keyed(config: &Config) -> SipHasher24 {
-    SipHasher24::new_with_key(&config.key)
-}
+/// Bytes to be hashed, each part with its length. To feed a hasher part by part costs more than to hash.
+struct Parts(SmallVec<[u8; 512]>);
 
-fn feed(hasher: &mut impl std::hash::Hasher, parts: &[&[u8]]) {
-    for part in parts {
-        hasher.write_usize(part.len());
-        hasher.write(part);
+impl Parts {
+    fn new(scope: u64) -> Self {
+        Self(SmallVec::from_slice(&scope.to_le_bytes()))
+    }
+
+    fn put(&mut self, part: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(&(part.len() as u32).to_le_bytes());
+        self.0.extend_from_slice(part);
+        self
+    }
+
+    fn put_lowercase(&mut self, part: &[u8]) -> &mut Self {
+        self.put(part);
+        let start = self.0.len() - part.len();
+        self.0[start..].make_ascii_lowercase();
+        self
+    }
+
+    fn digest(&self, config: &Config) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(&config.key);
+        hasher.write(&self.0);
+        hasher.finish()
     }
 }
 
 /// The digest that tells a loop from a spiral: of all that routing could depend on.
-pub(super) fn loop_digest(config: &Config, message: &Message<'_>, uri: &str) -> u32 {
-    let mut hasher = keyed(config);
+pub(super) fn loop_digest(config: &Config, message: &Message<'_>) -> u32 {
+    let Start::Request { uri, .. } = message.start() else { return 0 };
+    let mut parts = Parts::new(0);
     let one = |h| message.first(h).unwrap_or_default();
     let tag = |h| tag(one(h)).unwrap_or_default().as_bytes();
     let cseq = one(Header::CSeq).split(u8::is_ascii_whitespace).next().unwrap_or_default();
-    feed(&mut hasher, &[uri.as_bytes(), tag(Header::To), tag(Header::From), one(Header::CallId), cseq]);
+    parts.put(uri.as_bytes()).put(tag(Header::To)).put(tag(Header::From)).put(one(Header::CallId)).put(cseq);
     for header in [Header::Route, Header::ProxyRequire, Header::ProxyAuthorization] {
-        message.all(header).for_each(|v| feed(&mut hasher, &[v]));
+        for value in message.all(header) {
+            parts.put(value);
+        }
     }
-    (hasher.finish() >> 32) as u32
+    (parts.digest(config) >> 32) as u32
 }
 
-/// Whether a Via of ours with this digest is in the request already (RFC 3261 16.3 step 4).
-pub(super) fn has_looped(message: &Message<'_>, digest: u32) -> bool {
-    let mark = format!(".{digest:08x}");
+/// Whether a Via of ours with the digest that this request would get is in it already (RFC 3261 16.3 step 4).
+pub(super) fn has_looped(config: &Config, message: &Message<'_>) -> bool {
+    let mut vias = message.all(Header::Via);
+    if !vias.any(|line| memchr::memmem::find(line, BRANCH.as_bytes()).is_some()) {
+        return false;
+    }
+    let mark = format!(".{:08x}", loop_digest(config, message));
     message.all(Header::Via).flat_map(list).any(|value| {
         Via::parse(value).is_ok_and(|v| v.branch.is_some_and(|b| b.starts_with(BRANCH) && b.ends_with(&mark)))
     })
 }
 
 /// By what a request finds its transaction (17.2.3).
-pub(super) fn server_key(config: &Config, message: &Message<'_>, method: &str, scope: u64) -> ServerKey {
-    let mut hasher = SipHasher128::new_with_key(&config.key);
-    let top = message.first(Header::Via).and_then(|v| list(v).next()).unwrap_or_default();
-    let via = Via::parse(top).ok();
-    let branch = via.as_ref().and_then(|v| v.branch).unwrap_or_default();
+pub(super) fn server_key(
+    config: &Config,
+    message: &Message<'_>,
+    keys: &Keys<'_>,
+    method: &str,
+    scope: u64,
+) -> ServerKey {
     let method = if method == "ACK" { "INVITE" } else { method };
-    hasher.write_u64(scope);
-    if branch.starts_with("z9hG4bK") && branch.len() > 7 {
-        let host = via.as_ref().map(|v| v.host).unwrap_or_default();
-        let port = via.as_ref().and_then(|v| v.port).unwrap_or(0);
-        feed(&mut hasher, &[branch.as_bytes(), host.to_ascii_lowercase().as_bytes(), method.as_bytes()]);
-        hasher.write_u16(port);
+    let mut parts = Parts::new(scope);
+    parts.put(method.as_bytes());
+    if keys.via.has_transaction_branch() {
+        parts.put(keys.via.branch.unwrap_or_default().as_bytes());
+        parts.put(&keys.via.port.unwrap_or(0).to_le_bytes()).put_lowercase(keys.via.host.as_bytes());
     } else {
         // RFC 2543: Request-URI, From tag, Call-ID, CSeq number and the whole top Via. The To tag is left out, for
         // that of an ACK is the response's.
-        let one = |h| message.first(h).unwrap_or_default();
-        let from = tag(one(Header::From)).unwrap_or_default().as_bytes();
-        let cseq = one(Header::CSeq).split(u8::is_ascii_whitespace).next().unwrap_or_default();
-        let uri = match message.start() {
-            Start::Request { uri, .. } => uri,
-            Start::Response { .. } => "",
-        };
-        feed(&mut hasher, &[uri.as_bytes(), from, one(Header::CallId), cseq, top, method.as_bytes()]);
+        parts.put(keys.uri.as_bytes()).put(keys.from_tag.unwrap_or_default().as_bytes());
+        parts.put(keys.call_id.as_bytes()).put(&keys.cseq.number.to_le_bytes());
+        parts.put(message.first(Header::Via).and_then(|v| list(v).next()).unwrap_or_default());
     }
+    let mut hasher = SipHasher128::new_with_key(&config.key);
+    hasher.write(&parts.0);
     ServerKey(hasher.finish128().as_u128())
 }
 
@@ -95,10 +117,13 @@ pub(super) fn tag(value: &[u8]) -> Option<&str> {
 }
 
 /// A number of a call's own that nobody can foretell: the tag of our answers, the spread of what we ask callers to wait.
-pub(super) fn lot(config: &Config, what: &str, of: &[u8]) -> u64 {
-    let mut hasher = keyed(config);
-    feed(&mut hasher, &[what.as_bytes(), of]);
-    hasher.finish()
+pub(super) fn lot(config: &Config, what: &str, of: &[&[u8]]) -> u64 {
+    let mut parts = Parts::new(0);
+    parts.put(what.as_bytes());
+    for part in of {
+        parts.put(part);
+    }
+    parts.digest(config)
 }
 
 /// Our Record-Route for a listener: without its mark nobody is routed on by Route.
@@ -122,9 +147,8 @@ pub(super) fn address(value: &[u8]) -> Option<&str> {
 }
 
 /// Which listener a URI names, if it is ours.
-pub(super) fn own(config: &Config, uri: &str) -> Option<u16> {
-    let uri = Uri::parse(uri.as_bytes()).ok()?;
-    let transport = transport(&uri);
+fn own(config: &Config, uri: &Uri<'_>) -> Option<u16> {
+    let transport = transport(uri);
     let port = uri.port.unwrap_or(if transport == Transport::Tls { 5061 } else { 5060 });
     let at = config
         .listeners
@@ -134,9 +158,9 @@ pub(super) fn own(config: &Config, uri: &str) -> Option<u16> {
 }
 
 pub(super) fn transport(uri: &Uri<'_>) -> Transport {
-    match uri.param("transport").flatten().map(str::to_ascii_lowercase).as_deref() {
-        Some("tcp") => Transport::Tcp,
-        Some("tls") => Transport::Tls,
+    match uri.param("transport").flatten() {
+        Some(way) if way.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+        Some(way) if way.eq_ignore_ascii_case("tls") => Transport::Tls,
         _ if uri.scheme == Scheme::Sips => Transport::Tls,
         _ => Transport::Udp,
     }
@@ -173,31 +197,34 @@ struct Named<'a> {
     target: &'a str,
     /// The Route values, likewise.
     routes: SmallVec<[&'a str; 4]>,
-    /// The listeners that the first of them name: those are ours.
-    ours: SmallVec<[u16; 4]>,
+    /// The first of them that are ours, and the listeners that they name.
+    ours: SmallVec<[(Uri<'a>, u16); 2]>,
     /// A strict router had put our Route into the Request-URI, and the real one at the end.
-    strict: Option<u16>,
-    /// The Request-URI as it came.
-    uri: &'a str,
+    strict: Option<(Uri<'a>, u16)>,
 }
 
 impl<'a> Named<'a> {
     fn read(config: &Config, message: &Message<'a>, uri: &'a str) -> Self {
-        let mut routes: SmallVec<[&str; 4]> =
-            message.all(Header::Route).flat_map(list).filter_map(address).collect();
-        let strict = own(config, uri).filter(|_| uri.contains(";lr") && !routes.is_empty());
-        let target = strict.and_then(|_| routes.pop()).unwrap_or(uri);
-        let ours = routes.iter().map_while(|route| own(config, route)).collect();
-        Self { target, routes, ours, strict, uri }
+        let ours = |text: &'a str| {
+            let uri = Uri::parse(text.as_bytes()).ok()?;
+            Some((uri, own(config, &uri)?))
+        };
+        let mut named = Self { target: uri, routes: SmallVec::new(), ours: SmallVec::new(), strict: None };
+        for line in message.all(Header::Route) {
+            named.routes.extend(list(line).filter_map(address));
+        }
+        if !named.routes.is_empty() && uri.contains(";lr") {
+            named.strict = ours(uri);
+            named.target = named.strict.and_then(|_| named.routes.pop()).unwrap_or(uri);
+        }
+        named.ours.extend(named.routes.iter().map_while(|route| ours(route)));
+        named
     }
 
     /// The marks of the values that are ours; an entry without one: it is forged.
     fn marks(&self, config: &Config, call_id: &[u8]) -> impl Iterator<Item = Option<Mark>> {
-        let ours = self.routes[..self.ours.len()].iter().copied();
-        ours.chain(self.strict.map(|_| self.uri)).map(move |value| {
-            let uri = Uri::parse(value.as_bytes()).ok()?;
-            Mark::read(config, uri.param("tdm").flatten()?, call_id)
-        })
+        let all = self.ours.iter().chain(&self.strict);
+        all.map(move |(uri, _)| Mark::read(config, uri.param("tdm").flatten()?, call_id))
     }
 }
 
@@ -210,6 +237,9 @@ pub(super) fn scope(config: &Config, message: &Message<'_>, uri: &str) -> Option
 /// Follows RFC 3261 16.4 and 16.12: takes our Route values off, undoes a strict router's exchange, and finds the
 /// next hop. `from` is the listener that it came in by.
 pub(super) fn way(config: &Config, message: &Message<'_>, uri: &str, from: u16, scope: u64) -> Way {
+    if message.first(Header::Route).is_none() {
+        return Way::Fresh;
+    }
     let named = Named::read(config, message, uri);
     if named.ours.is_empty() && named.strict.is_none() {
         return if named.routes.is_empty() { Way::Fresh } else { Way::Forged };
@@ -222,7 +252,7 @@ pub(super) fn way(config: &Config, message: &Message<'_>, uri: &str, from: u16, 
             _ => return Way::Forged,
         }
     }
-    let listener = named.ours.last().copied().or(named.strict).unwrap_or(from);
+    let listener = named.ours.last().or(named.strict.as_ref()).map_or(from, |(_, listener)| *listener);
     let next = named.routes.get(named.ours.len()).copied();
     let loose = next.is_none_or(|n| n.contains(";lr"));
     let (uri, append) = match next {
@@ -240,12 +270,20 @@ pub(super) fn way(config: &Config, message: &Message<'_>, uri: &str, from: u16, 
     })
 }
 
-/// The next hop of a URI.
+/// The next hop of a URI: where its host is an address, a peer.
 pub(super) fn hop(uri: &str, listener: u16) -> Option<Hop> {
     let parsed = Uri::parse(uri.as_bytes()).ok()?;
     if !matches!(parsed.scheme, Scheme::Sip | Scheme::Sips) {
         return None;
     }
     let host = parsed.param("maddr").flatten().unwrap_or(parsed.host);
-    Some(Hop::Name { host: host.to_owned(), port: parsed.port, transport: transport(&parsed), listener })
+    let (port, transport) = (parsed.port, transport(&parsed));
+    Some(match host_address(host) {
+        Some(ip) => {
+            let default = if transport == Transport::Tls { 5061 } else { 5060 };
+            let address = (ip, port.unwrap_or(default)).into();
+            Hop::Peer(Peer { address, transport, listener, connection: 0 })
+        }
+        None => Hop::Name { host: host.to_owned(), port, transport, listener },
+    })
 }

@@ -1,6 +1,6 @@
 //! Client transactions: RFC 3261 17.1, with the Accepted state of RFC 6026.
 
-use crate::time::Now;
+use crate::time::{Handle, Now};
 
 use super::{Packet, Peer, Timers};
 
@@ -33,8 +33,8 @@ pub(super) struct Client {
     pub(super) resend: Option<(Now, std::time::Duration)>,
     /// When it gives up or is forgotten: timers B, F; then D, K, M.
     pub(super) ends: Option<Now>,
-    /// The earliest look that is set: another is set only for an earlier moment.
-    pub(super) watched: Option<Now>,
+    /// The look that is set.
+    pub(super) watched: Option<(Now, Handle)>,
 }
 
 /// What a client transaction makes of a response.

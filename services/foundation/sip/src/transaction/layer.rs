@@ -1,7 +1,7 @@
 //! All transactions of one transport user.
 
 use crate::pool::{Numbered, Pool};
-use crate::time::{Deadlines, Now};
+use crate::time::{Deadlines, Handle, Now};
 
 use super::client::{Client, ClientId, ClientState, Heard};
 use super::server::{Again, Server, ServerId, ServerKey, ServerState};
@@ -103,6 +103,11 @@ impl Layer {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Takes what happened since the last time, in exchange for an empty list whose memory is used again.
+    pub(crate) fn swap_events(&mut self, events: &mut Vec<Event>) {
+        std::mem::swap(&mut self.events, events);
     }
 
     /// Takes what happened since the last time.
@@ -256,8 +261,7 @@ impl Layer {
         }
     }
 
-    /// Sees to it that a transaction is looked at when it next has something to do. A look that is set for
-    /// sooner will do: it sets the next.
+    /// Sees to it that a transaction is looked at when it next has something to do, and not before.
     fn watch(&mut self, due: Due) {
         let (next, watched) = match due {
             Due::Client(id) => match self.clients.get_mut(&id) {
@@ -269,17 +273,21 @@ impl Layer {
                 None => return,
             },
         };
-        if let Some(at) = next.filter(|at| watched.is_none_or(|w| *at < w)) {
-            *watched = Some(at);
-            self.due.set(at, due);
+        if watched.map(|(at, _)| at) != next {
+            if let Some((_, handle)) = watched.take() {
+                self.due.call_off(handle);
+            }
+            *watched = next.map(|at| (at, self.due.set(at, due)));
         }
     }
 
     fn client_due(&mut self, id: ClientId, at: Now, now: Now) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        if client.watched == Some(at) {
-            client.watched = None;
+        if client.watched.is_none_or(|(watched, _)| watched != at) {
+            // It was called off in its own turn.
+            return;
         }
+        client.watched = None;
         if client.ends.is_some_and(|at| at <= now) {
             let gave_up = matches!(client.state, ClientState::Calling | ClientState::Proceeding);
             self.clients.remove(&id);
@@ -297,9 +305,11 @@ impl Layer {
 
     fn server_due(&mut self, id: ServerId, at: Now, now: Now) {
         let Some(server) = self.servers.get_mut(id.0) else { return };
-        if server.watched == Some(at) {
-            server.watched = None;
+        if server.watched.is_none_or(|(watched, _)| watched != at) {
+            // It was called off in its own turn.
+            return;
         }
+        server.watched = None;
         if server.ends.is_some_and(|at| at <= now) {
             if server.invite && server.state == ServerState::Completed {
                 self.events.push(Event::NeverAcknowledged(id));
@@ -316,6 +326,7 @@ impl Layer {
     fn end_server(&mut self, id: ServerId) {
         if let Some(server) = self.servers.remove(id.0) {
             self.by_key.remove(&server.key);
+            self.call_off(server.watched);
             self.events.push(Event::ServerEnded(id));
         }
     }
@@ -323,8 +334,15 @@ impl Layer {
     /// Forgets a client transaction whose request nobody waits for any more, after giving up on it: the peer
     /// never answered at all. A late response is then a stray one.
     pub fn forget(&mut self, id: ClientId) {
-        if self.clients.remove(&id).is_some() {
+        if let Some(client) = self.clients.remove(&id) {
+            self.call_off(client.watched);
             self.events.push(Event::ClientEnded(id));
+        }
+    }
+
+    fn call_off(&mut self, watched: Option<(Now, Handle)>) {
+        if let Some((_, handle)) = watched {
+            self.due.call_off(handle);
         }
     }
 

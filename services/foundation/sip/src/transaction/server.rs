@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::time::Now;
+use crate::time::{Handle, Now};
 
 use super::{Packet, Peer, Timers};
 
@@ -43,8 +43,8 @@ pub(super) struct Server {
     pub(super) resend: Option<(Now, Duration)>,
     /// Timers H, I, J, L; and a limit on those that their user never answers.
     pub(super) ends: Option<Now>,
-    /// The earliest look that is set: another is set only for an earlier moment.
-    pub(super) watched: Option<Now>,
+    /// The look that is set.
+    pub(super) watched: Option<(Now, Handle)>,
 }
 
 /// What a server transaction makes of a request that is its own.

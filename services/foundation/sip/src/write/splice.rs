@@ -50,8 +50,7 @@ impl<'a> Splice<'a> {
 
     /// Inserts a line before the first of its header; without one, before all others.
     pub fn prepend(&mut self, header: Header, value: impl Display) -> &mut Self {
-        let first = self.message.lines().iter().find(|line| line.header == header);
-        let at = first.map_or(self.message.head_start(), |line| usize::from(line.start));
+        let at = self.message.line(header).map_or(self.message.head_start(), |line| usize::from(line.start));
         self.insert(at, header.name(), &value)
     }
 
@@ -67,7 +66,7 @@ impl<'a> Splice<'a> {
 
     /// Replaces the value of the header's first line, or appends the line if there is none.
     pub fn set(&mut self, header: Header, value: impl Display) -> &mut Self {
-        match self.message.lines().iter().find(|line| line.header == header) {
+        match self.message.line(header) {
             Some(line) => self.edit(value_range(line), |text| write!(text, "{value}")),
             None => return self.append(header, value),
         }
@@ -86,6 +85,19 @@ impl<'a> Splice<'a> {
     /// Removes the header's `nth` value, counted as [`Splice::replace`] does, with its line if it is the only one.
     pub fn remove(&mut self, header: Header, nth: usize) -> &mut Self {
         self.retain(header, |at, _| at != nth)
+    }
+
+    /// Removes the header's first value, with its line if it is the only one there.
+    pub fn remove_first(&mut self, header: Header) -> &mut Self {
+        if let Some(line) = self.message.line(header) {
+            let mut values = ranges(&self.message, line);
+            let at = match (values.next(), values.next()) {
+                (Some(first), Some(second)) => first.start..second.start,
+                _ => usize::from(line.start)..usize::from(line.end),
+            };
+            self.edit_copied(at, b"");
+        }
+        self
     }
 
     /// Keeps the values of a header that `wanted` wants, by their place and bytes. A line that keeps none goes.
@@ -135,7 +147,9 @@ impl<'a> Splice<'a> {
 
     /// Appends a whole line, `Name: value` without its end, to the head.
     pub fn append_line(&mut self, line: &str) -> &mut Self {
-        self.insert_line(self.message.head_end(), &line)
+        let start = self.text.len();
+        self.text.extend_from_slice(line.as_bytes());
+        self.insert_text(self.message.head_end(), start, true)
     }
 
     /// Appends a line of a received message, with its folds and its end, to the head.
@@ -151,10 +165,10 @@ impl<'a> Splice<'a> {
             self.fail(WriteError::Missing(Header::Via));
             return self;
         };
-        let mut stamped = Vec::with_capacity(at.len() + 64);
-        match via::stamp(&self.message.bytes()[at.clone()], source, &mut stamped) {
-            // Received bytes: a fold in them is whole.
-            Ok(()) => self.edit_copied(at, &stamped),
+        let start = self.text.len();
+        // Received bytes: a fold in them is whole.
+        match via::stamp(&self.message.bytes()[at.clone()], source, &mut self.text) {
+            Ok(()) => self.edits.push(Edit { at, text: start..self.text.len() }),
             Err(_) => self.fail(WriteError::NoSuchValue),
         }
         self
@@ -215,13 +229,16 @@ impl<'a> Splice<'a> {
     }
 
     fn insert(&mut self, at: usize, name: &str, value: &dyn Display) -> &mut Self {
-        self.insert_line(at, &format_args!("{name}: {value}"))
+        let start = self.text.len();
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b": ");
+        let written = write!(self.text, "{value}");
+        self.insert_text(at, start, written.is_ok())
     }
 
-    fn insert_line(&mut self, at: usize, line: &dyn Display) -> &mut Self {
-        let start = self.text.len();
-        let written = write!(self.text, "{line}");
-        self.check(start, written.is_ok());
+    /// Inserts what was written behind `start`, as a line.
+    fn insert_text(&mut self, at: usize, start: usize, written: bool) -> &mut Self {
+        self.check(start, written);
         self.text.extend_from_slice(b"\r\n");
         self.edits.push(Edit { at: at..at, text: start..self.text.len() });
         self

@@ -130,7 +130,7 @@ impl Driven {
             // h: a redirection
             8 => {
                 if let Some(id) = call(self, script.number()) {
-                    self.proxy.redirect(id, &["sip:a@192.0.2.21".into()], self.now);
+                    self.proxy.redirect(id, &["sip:a@192.0.2.21"], self.now);
                 }
             }
             // i: an answer
@@ -175,9 +175,9 @@ impl Driven {
         if keys.method != "ACK" && keys.method != "CANCEL" {
             self.last = Some((message.bytes().to_vec(), from));
         }
-        let calls = self.proxy.held().0;
-        let incoming = self.proxy.on_request(message, 7, from, self.now);
-        if self.proxy.held().0 > calls {
+        let transactions = self.proxy.held().1;
+        let incoming = self.proxy.on_request(message, &keys, 7, from, self.now);
+        if self.proxy.held().1 > transactions {
             // A new one, though an old one may have had the same name.
             self.finals.remove(&key(message));
         }

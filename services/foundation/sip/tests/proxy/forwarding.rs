@@ -113,7 +113,7 @@ fn a_mark_tells_whose_dialog_it_is_to_any_proxy_with_the_key() {
     assert_eq!(again.request(&bye), Incoming::Handled);
     assert_eq!(again.methods_to(A), ["BYE"]);
     let mut other = rig_with(|_| {});
-    parse(bye.as_bytes(), |m| other.proxy.on_request(m, 8, udp(CALLER), other.now));
+    parse(bye.as_bytes(), |m| other.proxy.on_request(m, &keys(m), 8, udp(CALLER), other.now));
     other.settle();
     assert_eq!(other.statuses(), [403]);
 }

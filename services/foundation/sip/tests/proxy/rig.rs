@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_sip::message::{Header, Message, Start, Table, list};
+use tandem_sip::message::{Header, Keys, Message, Start, Table, list};
 use tandem_sip::proxy::{CallId, Config, Incoming, Listener, Output, Proxy, Target};
 use tandem_sip::transaction::{Peer, Transport};
 
@@ -101,6 +101,10 @@ pub(crate) fn reply(request: &str, status: &str, extra: &str) -> String {
     })
 }
 
+pub(crate) fn keys<'a>(message: &Message<'a>) -> Keys<'a> {
+    Keys::read(message).unwrap()
+}
+
 impl Rig {
     pub(crate) fn settle(&mut self) {
         for output in self.proxy.drain() {
@@ -115,7 +119,7 @@ impl Rig {
 
     pub(crate) fn request_from(&mut self, text: &str, from: Peer) -> Incoming {
         let now = self.now;
-        let incoming = parse(text.as_bytes(), |m| self.proxy.on_request(m, 7, from, now));
+        let incoming = parse(text.as_bytes(), |m| self.proxy.on_request(m, &keys(m), 7, from, now));
         self.settle();
         incoming
     }

@@ -49,7 +49,7 @@ fn a_cancel_while_the_callee_is_silent_ends_the_call_when_its_patience_ends() {
 fn rfc3261_17_retransmissions_are_absorbed_and_the_ack_of_a_failure_is_ours() {
     let mut rig = rig();
     let id = rig.asked(&invite("z9hG4bK1"));
-    rig.proxy.redirect(id, &["sip:+49@192.0.2.21".into(), "sip:+49@192.0.2.22".into()], rig.now);
+    rig.proxy.redirect(id, &["sip:+49@192.0.2.21", "sip:+49@192.0.2.22"], rig.now);
     rig.settle();
     let response = rig.to(CALLER).pop().unwrap();
     assert!(response.starts_with("SIP/2.0 302"));
@@ -119,8 +119,8 @@ fn equal_branches_of_two_tenants_are_two_transactions() {
     let mut rig = rig();
     let text = invite("z9hG4bK1");
     let (now, from) = (rig.now, udp(CALLER));
-    let first = parse(text.as_bytes(), |m| rig.proxy.on_request(m, 1, from, now));
-    let second = parse(text.as_bytes(), |m| rig.proxy.on_request(m, 2, from, now));
+    let first = parse(text.as_bytes(), |m| rig.proxy.on_request(m, &keys(m), 1, from, now));
+    let second = parse(text.as_bytes(), |m| rig.proxy.on_request(m, &keys(m), 2, from, now));
     assert!(matches!((first, second), (Incoming::Asked(a), Incoming::Asked(b)) if a != b));
 }
 

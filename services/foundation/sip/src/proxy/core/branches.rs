@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::message::{Header, Message};
 use crate::time::Now;
 use crate::transaction::{ClientId, Packet, Peer};
-use crate::write::{WriteError, cancel};
+use crate::write::{Response, WriteError, cancel};
 
 use super::super::branch::{After, Branch, Cancel, Cause, Heard, Target};
 use super::super::mark::Mark;
@@ -18,33 +18,27 @@ use super::Proxy;
 use super::waits::Wait;
 
 impl Proxy {
-    /// Answers a call with a response of our own.
-    pub(super) fn send_own(
-        &mut self,
-        id: CallId,
-        (status, reason): (u16, &str),
-        add: &[(Header, String)],
-        now: Now,
-    ) {
-        let Some(call) = self.calls.get(&id) else { return };
-        let (server, from, request) = (call.server, call.upstream.address, Arc::clone(&call.request));
-        // A 100 has no tag of ours: it is the next hop that answers.
-        let tag = (status > 100).then(|| self.own_tag(id, &request));
-        let answer = forge::Answer { status, reason, tag: tag.as_deref(), add };
-        if let Some(Ok(bytes)) = self.with(&request, |m| forge::answer(m, from, &answer)) {
-            self.layer.respond(server, status, bytes.into(), now);
+    /// Answers a call with a response of our own, with the lines that `add` adds.
+    pub(super) fn send_own<F>(&mut self, id: CallId, (status, reason): (u16, &str), now: Now, add: F)
+    where
+        F: for<'o> FnOnce(Response<'o>) -> Response<'o>,
+    {
+        let written = self.with_request(id, |request, call, config, out| {
+            // A 100 has no tag of ours: it is the next hop that answers.
+            let tag = (status > 100).then(|| own_tag(config, id, request));
+            let source = Some(call.upstream.address);
+            let response = Response::new(request, status, reason, tag.as_deref(), source, out);
+            add(response).finish().ok().map(|()| (call.server, Packet::from(&**out)))
+        });
+        if let Some((server, packet)) = written.flatten() {
+            self.layer.respond(server, status, packet, now);
         }
-    }
-
-    /// The same for each answer to one request (RFC 3261 8.2.6.2).
-    fn own_tag(&self, id: CallId, request: &[u8]) -> String {
-        format!("tdm{:x}", routing::lot(&self.config, "tag", request) ^ id.0)
     }
 
     /// Refuses a call for want of room.
     fn refuse_for_now(&mut self, id: CallId, now: Now) {
-        let lot = self.calls.get(&id).map_or(0, |c| routing::lot(&self.config, "wait", &c.request));
-        let seconds = spread(self.config.retry_after, lot);
+        let lot = self.with_request(id, |request, _, config, _| lot_of(config, "wait", request));
+        let seconds = spread(self.config.retry_after, lot.unwrap_or(0));
         self.answer(id, (503, "Service Unavailable"), &[(Header::RetryAfter, seconds.to_string())], now);
     }
 
@@ -54,7 +48,9 @@ impl Proxy {
         if call.cancelled {
             return self.give_up(id, now);
         }
-        let Some(target) = call.targets.get(call.next).cloned() else {
+        let mut targets = std::mem::take(&mut call.targets);
+        let Some(target) = targets.get_mut(call.next) else {
+            call.targets = targets;
             let cause = match (call.after, call.best.clone()) {
                 (After::NoAnswer, _) => Cause::NoAnswer,
                 (_, Some((300..=399, bytes))) => self.redirected(&bytes),
@@ -65,14 +61,18 @@ impl Proxy {
         };
         call.next += 1;
         let onward = Onward {
-            uri: target.uri.clone().into(),
+            // A target is tried once.
+            uri: std::mem::take(&mut target.uri).into(),
             hop: Hop::Peer(target.peer),
             own_routes: 0,
             drop_last_route: false,
             append_route: None,
             strips: target.strip_private,
         };
-        self.open(id, &onward, target.peer, Some(&target), now);
+        self.open(id, &onward, target.peer, Some(target), now);
+        if let Some(call) = self.calls.get_mut(&id).filter(|c| !c.done) {
+            call.targets = targets;
+        }
     }
 
     fn redirected(&mut self, bytes: &[u8]) -> Cause {
@@ -90,29 +90,42 @@ impl Proxy {
     /// Opens a branch: forwards the request to a peer.
     fn open(&mut self, id: CallId, onward: &Onward, peer: Peer, target: Option<&Target>, now: Now) {
         let client = self.layer.reserve();
-        let Some(call) = self.calls.get(&id) else { return };
-        let (request, upstream, invite, initial, scope) =
-            (Arc::clone(&call.request), call.upstream, call.invite, call.initial, call.scope);
-        let (record, loop_digest) = (invite && initial, call.loop_digest);
-        let parts = Build { client, onward, peer, upstream, target, record, scope, loop_digest };
-        // It was parsed when it came, so that it parses.
-        let Ok(message) = self.table.parse_datagram(&request) else { return };
-        let packet: Packet = match build(&self.config, &message, &parts) {
-            Ok(bytes) => bytes.into(),
-            Err(refusal) => return self.answer(id, refusal, &[], now),
+        let built = self.with_request(id, |request, call, config, out| {
+            let parts = Build {
+                client,
+                onward,
+                peer,
+                upstream: call.upstream,
+                target,
+                record: call.invite && call.initial,
+                scope: call.scope,
+                loop_digest: call.loop_digest.unwrap_or_else(|| routing::loop_digest(config, request)),
+            };
+            build(config, request, &parts, out)?;
+            Ok((Packet::from(&**out), call.invite, parts.loop_digest))
+        });
+        let (packet, invite, loop_digest) = match built {
+            Some(Ok(built)) => built,
+            Some(Err(refusal)) => return self.answer(id, refusal, &[], now),
+            None => return,
         };
         if self.layer.request(client, invite, peer, Arc::clone(&packet), now).is_err() {
             return self.refuse_for_now(id, now);
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let (at, round) = (call.branches.len(), call.round);
+        let (at, round, rings_until) = (call.branches.len(), call.round, now + self.config.timer_c);
+        let patience = target.map(|t| self.waits.set(now + t.no_response, Wait::NoResponse(id, round, at)));
+        let timer_c = invite.then(|| self.waits.set(rings_until, Wait::TimerC(id, at)));
+        call.loop_digest = Some(loop_digest);
         call.branches.push(Branch {
             client,
             peer,
             tag: target.map_or(u32::MAX, |t| t.tag),
-            packet,
+            packet: Some(packet),
             heard: Heard::Nothing,
-            rings_until: now + self.config.timer_c,
+            rings_until,
+            timer_c,
+            patience,
             cancel: Cancel::No,
             cancel_client: None,
             strips: onward.strips,
@@ -120,12 +133,6 @@ impl Proxy {
             gone: false,
         });
         self.by_client.insert(client, (id, at));
-        if let Some(target) = target {
-            self.waits.set(now + target.no_response, Wait::NoResponse(id, round, at));
-        }
-        if invite {
-            self.waits.set(now + self.config.timer_c, Wait::TimerC(id, at));
-        }
     }
 
     /// Cancels a branch: at once if it has heard something, else at its first provisional response (RFC 3261 9.1).
@@ -141,7 +148,7 @@ impl Proxy {
             return;
         }
         branch.cancel = Cancel::Sent;
-        let (peer, packet) = (branch.peer, Arc::clone(&branch.packet));
+        let (peer, packet) = (branch.peer, branch.packet.clone().unwrap_or_default());
         self.waits.set(now + self.config.cancel_wait, Wait::Cancelled(id, round, at));
         // The CANCEL has the branch of what it cancels, and a transaction of its own: its response is told apart
         // by its CSeq. Its id is no branch's, so that the INVITE's stays found.
@@ -179,7 +186,7 @@ impl Proxy {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(branch) = call.branches.get_mut(at) else { return };
         let was_current = branch.is_pending();
-        branch.heard = Heard::Final(status);
+        branch.end(status, &mut self.waits);
         if !was_current || call.done || call.answered {
             return;
         }
@@ -208,7 +215,8 @@ pub(super) fn build(
     config: &Config,
     message: &Message<'_>,
     b: &Build<'_>,
-) -> Result<Vec<u8>, (u16, &'static str)> {
+    out: &mut Vec<u8>,
+) -> Result<(), (u16, &'static str)> {
     let hops = message.first(Header::MaxForwards);
     let hops = hops.and_then(|v| std::str::from_utf8(v).ok()?.trim().parse::<u8>().ok()).unwrap_or(71);
     let max_forwards = hops.checked_sub(1).ok_or((483, "Too Many Hops"))?;
@@ -236,10 +244,20 @@ pub(super) fn build(
         strips: b.onward.strips,
         stream: b.peer.transport.is_reliable(),
     };
-    forge::request(message, &forward).map_err(|error| match error {
+    forge::request(message, &forward, out).map_err(|error| match error {
         WriteError::TooLarge => (513, "Message Too Large"),
         _ => (500, "Server Internal Error"),
     })
+}
+
+/// The same for each answer to one request (RFC 3261 8.2.6.2).
+fn own_tag(config: &Config, id: CallId, request: &Message<'_>) -> String {
+    format!("tdm{:x}", lot_of(config, "tag", request) ^ id.0)
+}
+
+fn lot_of(config: &Config, what: &str, request: &Message<'_>) -> u64 {
+    let one = |header| request.first(header).unwrap_or_default();
+    routing::lot(config, what, &[one(Header::CallId), one(Header::From), one(Header::CSeq), one(Header::Via)])
 }
 
 /// Whole seconds, at least one: half of `base` more or less, as the lot falls.

@@ -1,9 +1,8 @@
 //! Responses that come in (RFC 3261 16.7).
 
-use std::sync::Arc;
-
 use crate::message::{Header, Keys, Message, Start};
 use crate::time::Now;
+use crate::transaction::Packet;
 use crate::write;
 
 use super::super::branch::{Cancel, Heard};
@@ -21,22 +20,23 @@ impl Proxy {
         let Some((id, at)) = self.by_client.get(&client).copied() else { return };
         // The branch must be the one that was sent, with its keyed digest: whoever did not see the request cannot
         // guess it.
-        let Some(call) = self.calls.get(&id).filter(|c| c.loop_digest == digest) else { return };
+        let Some(call) = self.calls.get(&id).filter(|c| c.loop_digest == Some(digest)) else { return };
         let Some(sent) = call.branches.get(at) else { return };
-        let (cancel, strips, packet) = (sent.cancel_client, sent.strips, Arc::clone(&sent.packet));
+        let (cancel, strips) = (sent.cancel_client, sent.strips);
         if keys.method == "CANCEL" {
             // The response to a CANCEL says nothing of the call (9.1): it ends the CANCEL's transaction.
             if let Some(own) = cancel {
-                self.layer.on_response(own, status, now, || Arc::from(&[][..]));
+                self.layer.on_response(own, status, now, Packet::default);
                 self.collect();
             }
             return;
         }
-        let Self { table, layer, .. } = self;
+        let Self { table, read, layer, .. } = self;
         let ack = || {
             let mut bytes = Vec::with_capacity(512);
+            *read = None;
             // What we sent we can read, and each response that was read has a To.
-            if let Ok(sent) = table.parse_datagram(&packet) {
+            if let Some(Ok(sent)) = sent.packet.as_ref().map(|packet| table.parse_datagram(packet)) {
                 let _ = write::ack(&sent, message, &mut bytes);
             }
             bytes.into()
@@ -48,14 +48,23 @@ impl Proxy {
         }
         if status == 100 {
             self.hundred(id, at, now);
-        } else if let Ok(bytes) = forge::response(message, strips) {
-            match status {
-                ..=199 => self.provisional(id, at, bytes, status, now),
-                200..=299 => self.success(id, at, bytes, status, now),
-                _ => self.failure(id, at, message, bytes, now),
-            }
+        } else {
+            self.pass_on(id, at, message, status, strips, now);
         }
         self.collect();
+    }
+
+    fn pass_on(&mut self, id: CallId, at: usize, message: &Message<'_>, status: u16, strips: bool, now: Now) {
+        self.scratch.clear();
+        if forge::response(message, strips, &mut self.scratch).is_err() {
+            return;
+        }
+        let packet = Packet::from(&*self.scratch);
+        match status {
+            ..=199 => self.provisional(id, at, packet, status, now),
+            200..=299 => self.success(id, at, packet, status, now),
+            _ => self.failure(id, at, message, packet, now),
+        }
     }
 
     fn hundred(&mut self, id: CallId, at: usize, now: Now) {
@@ -64,9 +73,8 @@ impl Proxy {
         let Some(branch) = call.branches.get_mut(at) else { return };
         if branch.heard == Heard::Nothing {
             branch.heard = Heard::Hundred;
-            if let Some(wait) = only_100 {
-                self.waits.set(now + wait, Wait::Only100(id, round, at));
-            }
+            branch.patience.take().into_iter().for_each(|handle| self.waits.call_off(handle));
+            branch.patience = only_100.map(|wait| self.waits.set(now + wait, Wait::Only100(id, round, at)));
         }
         self.cancel_if_wanted(id, at, now);
     }
@@ -79,23 +87,20 @@ impl Proxy {
         }
     }
 
-    fn provisional(&mut self, id: CallId, at: usize, bytes: Vec<u8>, status: u16, now: Now) {
+    fn provisional(&mut self, id: CallId, at: usize, packet: Packet, status: u16, now: Now) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let (server, invite) = (call.server, call.invite);
-        let first = !call.ringing;
+        let (server, first) = (call.server, !call.ringing);
         let Some(branch) = call.branches.get_mut(at) else { return };
         if !matches!(branch.heard, Heard::Final(_)) {
             branch.heard = Heard::Provisional;
         }
+        branch.patience.take().into_iter().for_each(|handle| self.waits.call_off(handle));
         // 16.7 step 2: Timer C starts again.
         branch.rings_until = now + self.config.timer_c;
-        let (left, tag, rings_until) = (branch.left, branch.tag, branch.rings_until);
+        let (left, tag) = (branch.left, branch.tag);
         self.cancel_if_wanted(id, at, now);
         if left {
             return;
-        }
-        if invite {
-            self.waits.set(rings_until, Wait::TimerC(id, at));
         }
         if first {
             if let Some(call) = self.calls.get_mut(&id) {
@@ -103,31 +108,26 @@ impl Proxy {
             }
             self.outputs.push(Output::Ringing(id, tag));
         }
-        self.layer.respond(server, status, bytes.into(), now);
+        self.layer.respond(server, status, packet, now);
     }
 
     /// A 2xx goes up at once, whichever branch it comes from; the others are cancelled.
-    fn success(&mut self, id: CallId, at: usize, bytes: Vec<u8>, status: u16, now: Now) {
+    fn success(&mut self, id: CallId, at: usize, packet: Packet, status: u16, now: Now) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let (server, invite, first) = (call.server, call.invite, !call.answered);
+        let (server, upstream, invite, first) = (call.server, call.upstream, call.invite, !call.answered);
         let failed_before = call.done && first;
         call.answered = true;
         let Some(branch) = call.branches.get_mut(at) else { return };
-        branch.heard = Heard::Final(status);
+        branch.end(status, &mut self.waits);
         let tag = branch.tag;
         if failed_before {
             // The server transaction has answered otherwise, or is gone: the 2xx goes up all the same, without
             // it (16.7 step 5); the caller acknowledges it and hangs up.
-            let upstream = self.calls.get(&id).map(|c| c.upstream);
-            self.outputs.extend(upstream.map(|peer| Output::Send(peer, bytes.into())));
-            return;
+            return self.outputs.push(Output::Send(upstream, packet));
         }
-        if !self.layer.respond(server, status, Arc::from(bytes.as_slice()), now) {
-            let upstream = self.calls.get(&id).map(|c| c.upstream);
-            self.outputs.extend(upstream.map(|peer| Output::Send(peer, bytes.into())));
-        }
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.done = true;
+        call.finish(&mut self.waits);
+        if !self.layer.respond(server, status, Packet::clone(&packet), now) {
+            self.outputs.push(Output::Send(upstream, packet));
         }
         if first && invite {
             self.outputs.push(Output::Answered(id, tag));
@@ -140,7 +140,7 @@ impl Proxy {
         (0..count).filter(|other| *other != at).for_each(|other| self.cancel_branch(id, other, now));
     }
 
-    fn failure(&mut self, id: CallId, at: usize, message: &Message<'_>, bytes: Vec<u8>, now: Now) {
+    fn failure(&mut self, id: CallId, at: usize, message: &Message<'_>, packet: Packet, now: Now) {
         let Start::Response { status, .. } = message.start() else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let (after, done) = (call.after, call.done || call.answered);
@@ -149,7 +149,7 @@ impl Proxy {
         let Some(branch) = call.branches.get_mut(at) else { return };
         let (current, heard, tag) = (branch.is_pending(), branch.heard, branch.tag);
         let asked_to_end = branch.cancel == Cancel::Sent;
-        branch.heard = Heard::Final(status);
+        branch.end(status, &mut self.waits);
         if !current || done {
             return;
         }
@@ -160,7 +160,7 @@ impl Proxy {
         }
         // What a branch says to our own CANCEL is no answer for a caller who did not cancel.
         if !asked_to_end || call.cancelled {
-            call.offer(status, bytes);
+            call.offer(status, packet);
         }
         if asked_to_end {
             return self.after_cancel(id, after, tag, now);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::message::Header;
 use crate::time::Now;
-use crate::transaction::{ClientId, Peer};
+use crate::transaction::{ClientId, Packet, Peer};
+use crate::write::Response;
 
 use super::super::branch::{After, Target};
 use super::super::{CallId, forge};
@@ -22,35 +23,51 @@ impl Proxy {
         (call.targets, call.next, call.after) = (targets, 0, After::Stand);
         (call.best, call.challenges) = (None, Vec::new());
         let (round, invite) = (call.round, call.invite);
-        if let Some(ring) = ring {
-            self.waits.set(now + ring, Wait::NoAnswer(id, round));
-        }
+        call.ring.take().into_iter().for_each(|handle| self.waits.call_off(handle));
+        call.ring = ring.map(|ring| self.waits.set(now + ring, Wait::NoAnswer(id, round)));
         if invite && round == 1 {
-            self.send_own(id, (100, "Trying"), &[], now);
+            self.send_own(id, (100, "Trying"), now, |response| response);
         }
         self.try_next(id, now);
     }
 
     /// Answers a call with a 302 and these contacts, in order; each is a URI, printable ASCII.
-    pub fn redirect(&mut self, id: CallId, contacts: &[String], now: Now) {
-        let total = contacts.len();
+    pub fn redirect(&mut self, id: CallId, contacts: &[&str], now: Now) {
         // RFC 3261 20.10: q tells the order; 1.0 at most, three digits.
-        let q = |at: usize| 1.0 - (at as f64) / (total.max(1) as f64 + 1.0);
-        let line = |(at, contact): (usize, &String)| (Header::Contact, format!("<{contact}>;q={:.3}", q(at)));
-        let lines: Vec<(Header, String)> = contacts.iter().enumerate().map(line).collect();
-        self.answer(id, (302, "Moved Temporarily"), &lines, now);
+        let parts = contacts.len() + 1;
+        self.finish(id, (302, "Moved Temporarily"), now, |mut response| {
+            for (at, contact) in contacts.iter().enumerate() {
+                let q = (1_000 * (parts - at) + parts / 2) / parts;
+                let value = format_args!("<{contact}>;q={}.{:03}", q / 1_000, q % 1_000);
+                response = response.line(Header::Contact, value);
+            }
+            response
+        });
     }
 
     /// Answers a call finally, with status and reason phrase, and these lines. Pending branches are cancelled.
-    pub fn answer(&mut self, id: CallId, (status, reason): (u16, &str), add: &[(Header, String)], now: Now) {
-        self.send_own(id, (status, reason), add, now);
+    pub fn answer(&mut self, id: CallId, line: (u16, &str), add: &[(Header, String)], now: Now) {
+        self.finish(id, line, now, |mut response| {
+            for (header, value) in add {
+                response = response.line(*header, value);
+            }
+            response
+        });
+    }
+
+    fn finish<F>(&mut self, id: CallId, (status, reason): (u16, &str), now: Now, add: F)
+    where
+        F: for<'o> FnOnce(Response<'o>) -> Response<'o>,
+    {
+        self.send_own(id, (status, reason), now, add);
         if let Some(call) = self.calls.get_mut(&id) {
-            call.done = true;
+            call.finish(&mut self.waits);
             if status >= 300 {
                 self.outputs.push(Output::Failed(id, status));
             }
         }
         self.cancel_pending(id, now);
+        self.sweep_answered(id);
     }
 
     /// No other destination: the best response that came goes to the caller.
@@ -61,7 +78,7 @@ impl Proxy {
         match call.best.take() {
             // A transaction that failed by silence is not answered late (RFC 4320 4.2).
             None if !invite => {
-                call.done = true;
+                call.finish(&mut self.waits);
                 self.layer.abandon(server);
             }
             None if cancelled => self.answer(id, (487, "Request Terminated"), &[], now),
@@ -70,14 +87,13 @@ impl Proxy {
             // RFC 3261 16.7 step 6: a 503 says nothing of this proxy.
             Some((503, _)) => self.answer(id, (500, "Server Internal Error"), &[], now),
             Some((status, bytes)) => {
-                call.done = true;
-                let bytes = if matches!(status, 401 | 407) && challenges.len() > 1 {
-                    let merged = self.with(&bytes, |m| forge::challenged(m, &challenges));
-                    merged.and_then(Result::ok).unwrap_or(bytes)
+                call.finish(&mut self.waits);
+                let merged = if matches!(status, 401 | 407) && challenges.len() > 1 {
+                    self.with(&bytes, |m| forge::challenged(m, &challenges)).and_then(Result::ok)
                 } else {
-                    bytes
+                    None
                 };
-                self.layer.respond(server, status, bytes.into(), now);
+                self.layer.respond(server, status, merged.map_or(bytes, Packet::from), now);
                 self.outputs.push(Output::Failed(id, status));
                 self.cancel_pending(id, now);
             }

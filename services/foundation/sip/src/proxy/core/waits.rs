@@ -9,7 +9,7 @@ use super::Proxy;
 
 /// What a call waits for. The numbers name the round of targets and the branch.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wait {
+pub(in crate::proxy) enum Wait {
     /// Nothing at all was heard.
     NoResponse(CallId, u32, usize),
     /// Nothing but a 100 was heard.
@@ -109,9 +109,12 @@ impl Proxy {
 
     fn timer_c(&mut self, id: CallId, at: usize, now: Now) {
         let Some(call) = self.calls.get_mut(&id).filter(|c| !c.done && !c.answered) else { return };
-        let Some(branch) = call.branches.get(at).filter(|b| b.is_pending() && b.rings_until <= now) else {
+        let Some(branch) = call.branches.get_mut(at).filter(|b| b.is_pending()) else { return };
+        if branch.rings_until > now {
+            // It rang since.
+            branch.timer_c = Some(self.waits.set(branch.rings_until, Wait::TimerC(id, at)));
             return;
-        };
+        }
         if branch.heard == Heard::Nothing {
             // Its own timer B says so sooner.
             return;
