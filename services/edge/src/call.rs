@@ -26,7 +26,7 @@ impl fmt::Display for DecisionId {
     }
 }
 
-/// A call on its way.
+/// A call on its way, until it is answered, refused or given up.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) scope: u64,
@@ -57,8 +57,6 @@ pub(crate) struct Call {
     pub(crate) alike: Option<Alike>,
     /// It has waited once for the survivable rules: it does not wait again.
     pub(crate) has_waited: bool,
-    /// It was answered, refused or given up: nobody waits for it any more.
-    pub(crate) is_over: bool,
 }
 
 impl Call {
@@ -89,7 +87,6 @@ impl Call {
             survivable: false,
             alike: None,
             has_waited: false,
-            is_over: false,
         }
     }
 

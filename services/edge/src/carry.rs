@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tandem_domain::document::terms::{DiversionForm, Transport as Way};
 use tandem_domain::routing::decision::{Identity, Route, Target};
 use tandem_domain::tenant::{Config, TrunkIx};
@@ -60,9 +61,9 @@ pub(crate) struct Tried {
 
 /// The contacts of a redirect, in order. None: this call cannot be redirected, because its own Request-URI would be
 /// the contact, and the caller would only come again.
-pub(crate) fn contacts(route: &Route, called: &str) -> Option<Vec<String>> {
-    let contacts: Vec<String> = route.targets.iter().map(|t| t.request_uri.to_string()).collect();
-    (!contacts.iter().any(|c| c == called || !safe(c))).then_some(contacts)
+pub(crate) fn contacts<'r>(route: &'r Route, called: &str) -> Option<SmallVec<[&'r str; 4]>> {
+    let contacts = || route.targets.iter().map(|t| &*t.request_uri);
+    (!contacts().any(|c| c == called || !safe(c))).then(|| contacts().collect())
 }
 
 impl Carry<'_> {

@@ -106,7 +106,8 @@ pub(crate) struct Engine {
 pub(crate) struct State {
     facts: Facts,
     live: Live,
-    calls: HashMap<CallId, Call, foldhash::fast::RandomState>,
+    /// Calls that somebody waits for.
+    calls: HashMap<CallId, Box<Call>, foldhash::fast::RandomState>,
     scopes: Scopes,
     /// Calls that wait until CIC has been silent for long enough, and until when.
     holding: Vec<(Now, CallId)>,
@@ -188,7 +189,7 @@ impl Engine {
             if self.is_done(now) {
                 return Ok(());
             }
-            alarm.set(self.next_deadline());
+            alarm.set(self.next_deadline().map(coarse));
             tokio::select! {
                 () = &mut stopped => return Ok(()),
                 () = &mut draining, if !self.state.draining => {
@@ -285,10 +286,16 @@ impl Engine {
     }
 
     fn is_done(&self, now: Now) -> bool {
-        self.state.draining
-            && now >= self.state.last_heard + QUIET
-            && self.state.calls.values().all(|call| call.is_over)
+        self.state.draining && now >= self.state.last_heard + QUIET && self.state.calls.is_empty()
     }
+}
+
+/// The next of a hundred moments a second: what falls due between two is done together. An idle engine would wake for
+/// each of the transactions that end by themselves, and no timer of SIP is finer.
+fn coarse(at: Now) -> Now {
+    const STEP: u32 = 10_000_000;
+    let past = at.subsec_nanos() % STEP;
+    if past == 0 { at } else { at + Duration::from_nanos((STEP - past).into()) }
 }
 
 /// Waits until a socket can be read; `from` on, so that no socket starves another.

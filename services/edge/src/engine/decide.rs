@@ -102,7 +102,7 @@ impl Engine {
         let mut call = Call::new(owner.scope, tenant, ingress, listener, keys.call_id, decided.id);
         (call.is_invite, call.is_emergency) = (is_invite, decided.decision.emergency);
         (call.forwards, call.route) = (said.hints.forwards, Some(route));
-        self.state.calls.insert(id, call);
+        self.state.calls.insert(id, Box::new(call));
         self.counters.proxied.up();
         self.count_alike(id, decided.alike.filter(|_| is_invite));
         self.carry_out(id, message, now, true);
@@ -157,7 +157,8 @@ impl Engine {
     fn alike(&self, q: &Question<'_>, decision: &Decision) -> Option<Alike> {
         let Outcome::Route(route) = &decision.outcome else { return None };
         let config = q.tenant.config()?;
-        if decision.emergency || route.carriage == Carriage::Redirect && !self.state.live.any_alike() {
+        let redirects = || route.carriage == Carriage::Redirect && contacts(route, q.said.called).is_some();
+        if decision.emergency || !self.state.live.any_alike() && redirects() {
             return None;
         }
         let (ingress, egress) = (config.trunk_named(q.ingress.as_str())?, &route.targets.first()?.trunk);

@@ -49,8 +49,8 @@ impl Engine {
             }
             Output::Answered(id, tag) => {
                 self.counters.answered.up();
-                self.over(id);
                 self.tell_of(id, Kind::Answered, 0, Some(tag));
+                self.over(id);
             }
             Output::Exhausted(id, cause) => self.exhausted(id, cause, now),
             Output::Failed(id, status) => {
@@ -65,19 +65,14 @@ impl Engine {
                 self.state.holding.retain(|(_, held)| *held != id);
             }
             Output::Ended(_) => self.on_ended(),
-            Output::Gone(id) => {
-                self.over(id);
-                self.state.calls.remove(&id);
-            }
+            Output::Gone(id) => self.over(id),
         }
     }
 
     /// Nobody waits for a call any more.
     fn over(&mut self, id: CallId) {
         self.count_alike(id, None);
-        if let Some(call) = self.state.calls.get_mut(&id) {
-            call.is_over = true;
-        }
+        self.state.calls.remove(&id);
     }
 
     fn on_silent(&mut self, id: CallId, tag: u32, now: Now) {
@@ -95,7 +90,7 @@ impl Engine {
         if cause == Cause::Unreachable && self.survives(id, now) {
             return;
         }
-        let Some(call) = self.state.calls.get(&id).filter(|c| c.is_invite && !c.is_over) else {
+        let Some(call) = self.state.calls.get(&id).filter(|c| c.is_invite) else {
             return self.proxy.give_up(id, now);
         };
         let treatment = &call.treatment;
@@ -124,7 +119,7 @@ impl Engine {
     /// Decides a call anew that no CIC took, if the survivable rules hold now; or has it wait until they do, once.
     fn survives(&mut self, id: CallId, now: Now) -> bool {
         let Some(call) = self.state.calls.get(&id) else { return false };
-        if call.has_waited || call.is_over || !call.is_invite || call.survivable || !to_cic(call) {
+        if call.has_waited || !call.is_invite || call.survivable || !to_cic(call) {
             return false;
         }
         let Some(at) = self.until_survivable(call, now) else { return false };

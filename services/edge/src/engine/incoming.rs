@@ -93,7 +93,7 @@ impl Engine {
         if keys.method == "BYE" {
             self.state.ending = Some((owner.tenant.id().clone(), keys.call_id.to_owned()));
         }
-        match self.proxy.on_request(message, owner.scope, peer, now) {
+        match self.proxy.on_request(message, &keys, owner.scope, peer, now) {
             Incoming::Handled => {}
             Incoming::Asked(id) => self.asked(id, message, &keys, &owner, peer, now),
             Incoming::Full => {

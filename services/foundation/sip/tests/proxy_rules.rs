@@ -207,7 +207,7 @@ fn rfc3261_17_2_3_without_the_magic_cookie_the_fields_of_rfc2543_are_the_key() {
     // of ours.
     let bare = base.replace(";branch=old", "");
     let id = rig.asked(&bare);
-    rig.proxy.redirect(id, &["sip:+49@192.0.2.21".into()], rig.now);
+    rig.proxy.redirect(id, &["sip:+49@192.0.2.21"], rig.now);
     rig.settle();
     let answer = rig.to(CALLER).pop().unwrap();
     let to = |text: &str| format!("To: {}\r\n", all(text, Header::To).concat());
