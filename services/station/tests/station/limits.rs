@@ -95,7 +95,10 @@ async fn an_import_that_pauses_or_takes_too_long_ends_and_writes_nothing() {
     // Nothing comes for thirty seconds.
     let (send, answer) = sending(&rig, "brandt");
     send.send(Item::User(user("jane", "Jane"))).await.unwrap();
+    let began = rig.cell.clock().monotonic();
     let refused = pass(&rig, answer).await.unwrap_err();
+    let took = rig.cell.clock().monotonic() - began;
+    assert!(took < Duration::from_secs(120), "it was waited for {took:?}");
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
     assert!(refused.message().contains("30 s"), "{refused:?}");
     drop(send);
