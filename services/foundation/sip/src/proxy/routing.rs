@@ -14,12 +14,42 @@ use super::{Config, Hop};
 
 /// What a branch of ours starts with: the magic cookie and ours.
 const BRANCH: &str = "z9hG4bKtdm";
+/// What then begins the name of a request that no transaction keeps: no hexadecimal digit.
+const UNANSWERED: &str = "-";
 
-/// Our Via for a client transaction: the branch names it, and carries the loop digest (RFC 5393 4.2).
-pub(super) fn via(config: &Config, listener: u16, client: ClientId, loop_digest: u32) -> String {
+/// What a branch of ours names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Named {
+    /// A client transaction.
+    Client(ClientId),
+    /// A request that no transaction keeps: the same one when it comes again (RFC 3261 16.11).
+    Unanswered(u64),
+}
+
+impl Named {
+    /// A request that gets no answer, by what tells it from others.
+    pub(super) fn unanswered(config: &Config, message: &Message<'_>) -> Self {
+        let one = |h| message.first(h).unwrap_or_default();
+        Self::Unanswered(lot(
+            config,
+            "unanswered",
+            &[one(Header::Via), one(Header::CallId), one(Header::CSeq)],
+        ))
+    }
+}
+
+/// Our Via: the branch says what it names, and carries the loop digest (RFC 5393 4.2).
+pub(super) fn via(config: &Config, listener: u16, named: Named, loop_digest: u32) -> String {
     let l = &config.listeners[usize::from(listener)];
     let transport = l.transport.name();
-    format!("SIP/2.0/{transport} {}:{};branch={BRANCH}{:x}.{loop_digest:08x};rport", l.host, l.port, client.0)
+    let (mark, number) = match named {
+        Named::Client(ClientId(number)) => ("", number),
+        Named::Unanswered(number) => (UNANSWERED, number),
+    };
+    format!(
+        "SIP/2.0/{transport} {}:{};branch={BRANCH}{mark}{number:x}.{loop_digest:08x};rport",
+        l.host, l.port
+    )
 }
 
 /// The client transaction that a response's top Via names, and the loop digest beside it.
@@ -157,6 +187,11 @@ fn own(config: &Config, uri: &Uri<'_>) -> Option<u16> {
     u16::try_from(at).ok()
 }
 
+/// Whether a URI names a loose router (RFC 3261 19.1.1).
+fn is_loose(uri: &str) -> bool {
+    Uri::parse(uri.as_bytes()).is_ok_and(|uri| uri.param("lr").is_some())
+}
+
 pub(super) fn transport(uri: &Uri<'_>) -> Transport {
     match uri.param("transport").flatten() {
         Some(way) if way.eq_ignore_ascii_case("tcp") => Transport::Tcp,
@@ -192,7 +227,7 @@ pub(super) enum Way {
 }
 
 /// A request's way as far as it names us: what RFC 3261 16.4 makes of its Request-URI and Route.
-struct Named<'a> {
+struct Ours<'a> {
     /// The Request-URI, after a strict router's exchange was undone.
     target: &'a str,
     /// The Route values, likewise.
@@ -203,22 +238,22 @@ struct Named<'a> {
     strict: Option<(Uri<'a>, u16)>,
 }
 
-impl<'a> Named<'a> {
+impl<'a> Ours<'a> {
     fn read(config: &Config, message: &Message<'a>, uri: &'a str) -> Self {
         let ours = |text: &'a str| {
             let uri = Uri::parse(text.as_bytes()).ok()?;
             Some((uri, own(config, &uri)?))
         };
-        let mut named = Self { target: uri, routes: SmallVec::new(), ours: SmallVec::new(), strict: None };
+        let mut way = Self { target: uri, routes: SmallVec::new(), ours: SmallVec::new(), strict: None };
         for line in message.all(Header::Route) {
-            named.routes.extend(list(line).filter_map(address));
+            way.routes.extend(list(line).filter_map(address));
         }
-        if !named.routes.is_empty() && uri.contains(";lr") {
-            named.strict = ours(uri);
-            named.target = named.strict.and_then(|_| named.routes.pop()).unwrap_or(uri);
+        if !way.routes.is_empty() && is_loose(uri) {
+            way.strict = ours(uri);
+            way.target = way.strict.and_then(|_| way.routes.pop()).unwrap_or(uri);
         }
-        named.ours.extend(named.routes.iter().map_while(|route| ours(route)));
-        named
+        way.ours.extend(way.routes.iter().map_while(|route| ours(route)));
+        way
     }
 
     /// The marks of the values that are ours; an entry without one: it is forged.
@@ -231,7 +266,7 @@ impl<'a> Named<'a> {
 /// Whose dialog a request's Route says it is in.
 pub(super) fn scope(config: &Config, message: &Message<'_>, uri: &str) -> Option<u64> {
     let call_id = message.first(Header::CallId).unwrap_or_default();
-    Some(Named::read(config, message, uri).marks(config, call_id).next()??.scope)
+    Some(Ours::read(config, message, uri).marks(config, call_id).next()??.scope)
 }
 
 /// Follows RFC 3261 16.4 and 16.12: takes our Route values off, undoes a strict router's exchange, and finds the
@@ -240,31 +275,31 @@ pub(super) fn way(config: &Config, message: &Message<'_>, uri: &str, from: u16, 
     if message.first(Header::Route).is_none() {
         return Way::Fresh;
     }
-    let named = Named::read(config, message, uri);
-    if named.ours.is_empty() && named.strict.is_none() {
-        return if named.routes.is_empty() { Way::Fresh } else { Way::Forged };
+    let read = Ours::read(config, message, uri);
+    if read.ours.is_empty() && read.strict.is_none() {
+        return if read.routes.is_empty() { Way::Fresh } else { Way::Forged };
     }
     let call_id = message.first(Header::CallId).unwrap_or_default();
     let mut strips = false;
-    for mark in named.marks(config, call_id) {
+    for mark in read.marks(config, call_id) {
         match mark {
             Some(mark) if mark.scope == scope => strips |= mark.strips,
             _ => return Way::Forged,
         }
     }
-    let listener = named.ours.last().or(named.strict.as_ref()).map_or(from, |(_, listener)| *listener);
-    let next = named.routes.get(named.ours.len()).copied();
-    let loose = next.is_none_or(|n| n.contains(";lr"));
+    let listener = read.ours.last().or(read.strict.as_ref()).map_or(from, |(_, listener)| *listener);
+    let next = read.routes.get(read.ours.len()).copied();
+    let loose = next.is_none_or(is_loose);
     let (uri, append) = match next {
-        Some(strict_router) if !loose => (strict_router, Some(named.target.to_owned())),
-        _ => (named.target, None),
+        Some(strict_router) if !loose => (strict_router, Some(read.target.to_owned())),
+        _ => (read.target, None),
     };
-    let Some(hop) = hop(next.unwrap_or(named.target), listener) else { return Way::Nowhere };
+    let Some(hop) = hop(next.unwrap_or(read.target), listener) else { return Way::Nowhere };
     Way::Onward(Onward {
         uri: uri.to_owned(),
         hop,
-        own_routes: named.ours.len() + usize::from(!loose),
-        drop_last_route: named.strict.is_some(),
+        own_routes: read.ours.len() + usize::from(!loose),
+        drop_last_route: read.strict.is_some(),
         append_route: append,
         strips,
     })

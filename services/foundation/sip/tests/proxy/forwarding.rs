@@ -169,3 +169,59 @@ fn what_grows_past_the_limits_is_refused() {
         rig.nothing_is_left();
     }
 }
+
+/// The recorded route of a call that is up.
+fn recorded(rig: &mut Rig) -> String {
+    let id = rig.asked(&invite("z9hG4bK1"));
+    rig.route(id, &[target(1, A)], None);
+    let sent = rig.to(A).pop().unwrap();
+    rig.response(&reply(&sent, "200 OK", ""));
+    all(&sent, Header::RecordRoute).join(", ")
+}
+
+/// Step 6: a strict router finds itself in the Request-URI, and the target at the end of the Route.
+#[test]
+fn rfc3261_16_6_a_next_hop_that_is_no_loose_router_gets_the_request_uri() {
+    let mut rig = rig();
+    let ours = recorded(&mut rig);
+    let loose = [format!("<sip:{B};lr>"), format!("<sip:{B};x=y;lr=on>"), format!("<sip:{B};LR>")];
+    let strict = [
+        format!("<sip:{B}>"),
+        format!("<sip:{B};lrx>"),
+        format!("<sip:a;lr@{B}>"),
+        format!("<sip:{B};x=%3Blr>"),
+    ];
+    for next in loose.iter().chain(&strict) {
+        rig.request(&in_dialog(
+            "ACK",
+            "sip:callee@192.0.2.21",
+            CALLER,
+            &format!("{ours}, {next}, <sip:last;lr>"),
+        ));
+        let passed = rig.to(B).pop().unwrap_or_default();
+        let (uri, route) = (passed.split(' ').nth(1), all(&passed, Header::Route).join(", "));
+        if loose.contains(next) {
+            assert_eq!(uri, Some("sip:callee@192.0.2.21"), "{next}");
+            assert_eq!(route, format!("{next}, <sip:last;lr>"));
+        } else {
+            assert_eq!(uri, Some(next.trim_matches(['<', '>'])), "{next}");
+            assert_eq!(route, "<sip:last;lr>, <sip:callee@192.0.2.21>");
+        }
+    }
+}
+
+/// A strict router before us has put us into the Request-URI, and the target at the end of the Route.
+#[test]
+fn rfc3261_16_4_a_strict_routers_exchange_is_undone() {
+    let mut rig = rig();
+    let ours = recorded(&mut rig);
+    let us = ours.trim_matches(['<', '>']);
+    rig.request(&in_dialog("ACK", us, CALLER, &format!("<sip:{B};lr>, <sip:callee@192.0.2.21>")));
+    let passed = rig.to(B).pop().expect("it goes to the next of the route");
+    assert!(passed.starts_with("ACK sip:callee@192.0.2.21 SIP/2.0\r\n"), "{passed}");
+    assert_eq!(all(&passed, Header::Route), [format!("<sip:{B};lr>")]);
+    rig.request(&in_dialog("ACK", us, CALLER, "<sip:callee@192.0.2.21>"));
+    let passed = rig.to(A).pop().expect("it goes to the target");
+    assert!(passed.starts_with("ACK sip:callee@192.0.2.21 SIP/2.0\r\n"), "{passed}");
+    assert!(all(&passed, Header::Route).is_empty());
+}

@@ -185,3 +185,24 @@ fn what_is_cancelled_while_its_name_is_looked_up_goes_nowhere() {
     assert!(rig.to(B).is_empty());
     rig.nothing_is_left();
 }
+
+/// RFC 3261 16.11: who keeps no state gives a request that comes again the branch that it had.
+#[test]
+fn an_ack_that_comes_again_goes_on_as_it_did() {
+    let mut rig = rig();
+    let id = rig.asked(&invite("z9hG4bK1"));
+    rig.route(id, &[target(1, A)], None);
+    let sent = rig.to(A).pop().unwrap();
+    rig.response(&reply(&sent, "200 OK", ""));
+    let route = all(&sent, Header::RecordRoute).join(", ");
+    let ack = in_dialog("ACK", "sip:callee@192.0.2.21", CALLER, &route);
+    rig.request(&ack);
+    rig.request(&ack);
+    rig.request(&ack.replace("z9hG4bKACK", "z9hG4bKother"));
+    let acks = rig.to(A);
+    assert_eq!(acks[0], acks[1]);
+    assert_ne!(all(&acks[0], Header::Via)[0], all(&acks[2], Header::Via)[0]);
+    // Nobody answers it; who does is not heard.
+    rig.response(&reply(&acks[0], "200 OK", ""));
+    assert_eq!(rig.statuses(), [100, 200]);
+}

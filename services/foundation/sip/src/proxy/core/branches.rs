@@ -7,12 +7,12 @@ use smallvec::SmallVec;
 
 use crate::message::{Header, Message};
 use crate::time::Now;
-use crate::transaction::{ClientId, Packet, Peer};
+use crate::transaction::{Packet, Peer};
 use crate::write::{Response, WriteError, cancel};
 
 use super::super::branch::{After, Branch, Cancel, Cause, Heard, Target};
 use super::super::mark::Mark;
-use super::super::routing::{self, Onward};
+use super::super::routing::{self, Named, Onward};
 use super::super::{CallId, Config, Hop, Output, forge};
 use super::Proxy;
 use super::waits::Wait;
@@ -92,7 +92,7 @@ impl Proxy {
         let client = self.layer.reserve();
         let built = self.with_request(id, |request, call, config, out| {
             let parts = Build {
-                client,
+                named: Named::Client(client),
                 onward,
                 peer,
                 upstream: call.upstream,
@@ -200,7 +200,7 @@ impl Proxy {
 
 /// What a forwarded request is built from.
 pub(super) struct Build<'a> {
-    pub(super) client: ClientId,
+    pub(super) named: Named,
     pub(super) onward: &'a Onward,
     pub(super) peer: Peer,
     pub(super) upstream: Peer,
@@ -220,7 +220,7 @@ pub(super) fn build(
     let hops = message.first(Header::MaxForwards);
     let hops = hops.and_then(|v| std::str::from_utf8(v).ok()?.trim().parse::<u8>().ok()).unwrap_or(71);
     let max_forwards = hops.checked_sub(1).ok_or((483, "Too Many Hops"))?;
-    let via = routing::via(config, b.peer.listener, b.client, b.loop_digest);
+    let via = routing::via(config, b.peer.listener, b.named, b.loop_digest);
     let mut record_route = SmallVec::<[String; 2]>::new();
     if b.record {
         let mark = Mark { scope: b.scope, strips: b.onward.strips };

@@ -8,7 +8,7 @@ use crate::transaction::{Packet, Peer, Received, ServerId};
 use crate::write::Response;
 
 use super::super::branch::{After, Branch, Call};
-use super::super::routing::{self, Way};
+use super::super::routing::{self, Named, Way};
 use super::super::{CallId, Hop, Incoming, Output};
 use super::Proxy;
 use super::branches::{Build, build};
@@ -128,7 +128,6 @@ impl Proxy {
         let Way::Onward(onward) = routing::way(&self.config, message, uri, upstream.listener, scope) else {
             return;
         };
-        let client = self.layer.reserve();
         let peer = match onward.hop {
             Hop::Peer(peer) => peer,
             // Until the name is resolved only listener and transport matter.
@@ -137,7 +136,7 @@ impl Proxy {
             }
         };
         let parts = Build {
-            client,
+            named: Named::unanswered(&self.config, message),
             onward: &onward,
             peer,
             upstream,
