@@ -212,17 +212,20 @@ impl Program {
         false
     }
 
+    /// Whether it has ended by itself, content; if it has otherwise, the test has failed.
+    fn has_succeeded(&mut self) -> bool {
+        let Some(status) = self.child.try_wait().unwrap() else { return false };
+        assert!(status.success(), "{} failed, {status}:\n{}", self.name, self.said());
+        true
+    }
+
     /// Waits until it ends by itself, content.
     async fn succeeds(mut self) {
         let start = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
+        while !self.has_succeeded() {
             assert!(start.elapsed() < PATIENCE, "{} does not end:\n{}", self.name, self.said());
             tokio::time::sleep(Duration::from_millis(10)).await;
-        };
-        assert!(status.success(), "{} failed, {status}:\n{}", self.name, self.said());
+        }
     }
 
     fn said(&self) -> String {
@@ -291,6 +294,8 @@ fn sipp(name: &str, scenario: &str, transport: Transport, more: &[&str], dir: &P
         "-timeout_error",
     ]);
     arguments.extend(["-max_retrans", RETRIES, "-max_invite_retrans", RETRIES]);
+    // sipp ends itself where the machine has kept it waiting too often.
+    arguments.extend(["-watchdog_interval", "0"]);
     arguments.extend(more);
     Program::start(name, "sipp", &arguments, dir)
 }
@@ -350,6 +355,16 @@ async fn check_redirect(transport: Transport) {
     edge.counted([CALLS, 0, 0, 0, 0]).await;
 }
 
+/// Waits for both, and for neither longer than the other takes to fail: it would wait in vain.
+async fn both_succeed(mut phone: Program, mut caller: Program) {
+    let start = Instant::now();
+    while !(phone.has_succeeded() & caller.has_succeeded()) {
+        let said = || format!("{}\n{}", phone.said(), caller.said());
+        assert!(start.elapsed() < PATIENCE, "the calls do not end:\n{}", said());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Who ends the calls, and by which scripts.
 #[derive(Clone, Copy)]
 enum HangsUp {
@@ -373,8 +388,7 @@ async fn check_calls(from: Transport, to: Transport, hangs_up: HangsUp) {
     let (calling, answering) = hangs_up.scripts();
     let (phone, cic) = phone(answering, CIC, to, dir.path()).await;
     let edge = Running::new(tenant(cic, to, false)).await;
-    caller(calling, &edge, from, dir.path()).succeeds().await;
-    phone.succeeds().await;
+    both_succeed(phone, caller(calling, &edge, from, dir.path())).await;
     edge.counted([0, CALLS, CALLS, CALLS, CALLS]).await;
 }
 
@@ -385,8 +399,7 @@ async fn check_through_kamailio(transport: Transport, hangs_up: HangsUp) {
     let (phone, at) = phone(answering, PHONE, Transport::Udp, dir.path()).await;
     let (_kamailio, cic) = kamailio(transport, at, dir.path()).await;
     let edge = Running::new(tenant(cic, transport, false)).await;
-    caller(calling, &edge, Transport::Udp, dir.path()).succeeds().await;
-    phone.succeeds().await;
+    both_succeed(phone, caller(calling, &edge, Transport::Udp, dir.path())).await;
     edge.counted([0, CALLS, CALLS, CALLS, CALLS]).await;
 }
 
