@@ -14,6 +14,7 @@ pub mod decide;
 pub mod decision;
 mod endpoint;
 mod lookup;
+mod owners;
 pub mod plan;
 pub mod render;
 mod targets;

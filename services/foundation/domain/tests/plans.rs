@@ -246,17 +246,28 @@ fn the_double_pass_is_legal_and_the_same_number_twice_is_not() {
     assert_eq!(plan.hops_words(), "GW > MED > FE > MED > CIC > MED");
 }
 
-/// Domain rules 3.3 count the proxy among the systems. With CIC behind it, one number for DID and Line URI meets
-/// it twice: by the rule's letter that is 482, though a proxy that tells directions apart (L3) would pass it on.
+/// A user of a Lync phone who calls out by the CIC client: CIC first rings the own station, which the plug-in takes
+/// off-hook or the user does (domain rules 9.2, 3.6 step 5); of remote control it is CIC's own phone.
 #[test]
-fn a_did_that_is_the_line_uri_meets_the_proxy_twice_behind_an_outbound_proxy() {
-    let world = World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
-        spec.lync.cic_line_direct = false;
-    });
-    let attempt = by_trunk("gw", "+49305550208");
-    let (plan, _) = world.plan(&attempt, &Facts::default());
-    assert_eq!(plan.hops_words(), "GW > PX > CIC > PX");
-    assert_eq!(plan.rejected.map(|r| r.reason), Some(Reason::PlannedLoop));
+fn the_callers_own_station_is_answered_as_any_station() {
+    let absent = Facts::default();
+    let connected = all_connected();
+    for (caller, called, facts, station, plug_ins) in [
+        ("r3", "+4989123456", &connected, Some(Answer::Manual(ManualBecause::NoPlugIn)), 0),
+        ("r4", "+4989123456", &connected, Some(Answer::AutoOffHook), 1),
+        ("r4", "+4989123456", &absent, Some(Answer::Manual(ManualBecause::PlugInAbsent)), 0),
+        ("r4", "+49305550101", &connected, Some(Answer::AutoOffHook), 1),
+        ("r3", "+49305550104", &connected, Some(Answer::Manual(ManualBecause::NoPlugIn)), 1),
+        ("r4", "+49305550103", &connected, Some(Answer::AutoOffHook), 1),
+        ("r6", "+4989123456", &connected, Some(Answer::Rcc), 0),
+        ("r1", "+4989123456", &connected, None, 0),
+        ("r2", "+49305550104", &connected, None, 1),
+    ] {
+        let world = World::new(Model::OnPremises, InboundOption::ProxyFirst);
+        let (plan, _) = world.plan(&by_user(caller, called), facts);
+        assert_eq!((plan.station_answer, plan.rejected), (station, None), "{caller} calls {called}");
+        assert_eq!(plan.legs.iter().filter(|l| l.letter == 'm').count(), plug_ins, "{caller} calls {called}");
+    }
 }
 
 /// CIC behind the proxy: leg e becomes c and f.

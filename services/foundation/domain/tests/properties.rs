@@ -402,25 +402,19 @@ proptest! {
         }
     }
 
-    /// A call for help is routed whenever the tenant has a gateway, whatever else is so.
+    /// A call for help is routed by a gateway of the tenant's, whoever asks and whatever else is so.
     #[test]
     fn help_is_always_called(
         made in made(), asked in asked(), facts in facts(),
-        called in select(&["112", "urn:service:sos", "URN:SERVICE:SOS.police"][..]),
+        called in select(&["112", "+112", "urn:service:sos", "URN:SERVICE:SOS.police"][..]),
     ) {
         let view = made.world().view();
         let asked = Asked { called: called.into(), ..asked };
-        let known = if asked.by_user {
-            view.user(asked.ingress).is_some()
-        } else {
-            role(&view, asked.ingress).is_some_and(|r| r != TrunkRole::MediaServer)
-        };
         let decision = decided(&view, &asked, &facts);
-        prop_assert_eq!(decision.emergency, known);
-        if known {
-            let Outcome::Route(route) = &decision.outcome else { panic!("{decision:?}") };
-            prop_assert_eq!(role(&view, route.targets[0].trunk.as_str()), Some(TrunkRole::Gateway));
-        }
+        prop_assert!(decision.emergency);
+        let Outcome::Route(route) = &decision.outcome else { panic!("{decision:?}") };
+        prop_assert_eq!(role(&view, route.targets[0].trunk.as_str()), Some(TrunkRole::Gateway));
+        prop_assert!(route.targets[0].request_uri.starts_with("sip:112@"), "{route:?}");
     }
 
     /// Local control: audio is never fixed in the cloud, and never crosses, unless policy itself lets it leave.

@@ -34,6 +34,7 @@ pub fn plan(plan: &Plan) -> pb::Plan {
         anchored_by: plan.anchored_at.as_ref().map_or("", |(by, _)| element(*by)).into(),
         anchored_site: plan.anchored_at.as_ref().map(|(_, site)| site.to_string()).unwrap_or_default(),
         srtp_mixed: plan.srtp_mixed,
+        station_answer: plan.station_answer.map_or("", answer).into(),
     }
 }
 
@@ -315,6 +316,7 @@ mod tests {
             mediation_sessions: 4,
             features: Features { recording: Tri::Possible, wrap_up: true, ..Features::default() },
             answer: Answer::AutoOffHook,
+            station_answer: Some(Answer::Manual(ManualBecause::NoPlugIn)),
             wan_lost: WanLost::Hunt(true),
             rejected: Some(Rejection { reason: Reason::Toll, words: String::new() }),
         }
@@ -341,6 +343,7 @@ mod tests {
         assert_eq!(message.anchor, "MS (queue), then MS if recorded else MED");
         assert_eq!((message.anchored_by.as_str(), message.anchored_site.as_str()), ("MS", "cloud"));
         assert!(message.srtp_mixed);
+        assert_eq!(message.station_answer, "by hand: the user has no plug-in");
         assert_eq!(message.rejected.unwrap().reason, "toll.refused");
     }
 

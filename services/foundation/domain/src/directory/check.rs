@@ -11,7 +11,7 @@ use crate::document::terms::InboundOption;
 use crate::finding::Finding;
 use crate::number::Number;
 use crate::routing::plan::Row;
-use crate::tenant::Config;
+use crate::tenant::{self, Config};
 
 use super::around::Directory;
 use super::checks;
@@ -84,9 +84,16 @@ impl<D: Directory> Subject<'_, D> {
         matches!(self.row, Some(Row::R3 | Row::R4 | Row::R5))
     }
 
-    /// Whether a published number of the user is the Line URI, under the option where Lync takes it first.
-    fn did_is_line(&self, line: Number) -> bool {
-        self.config.inbound == InboundOption::LyncFirst && self.directory.is_did(line, &self.user.id)
+    /// What becomes of calls to a published number of the user that is the Line URI; none: they go as they should.
+    fn did_is_line(&self, line: Number) -> Option<&'static str> {
+        let becomes = match self.config.inbound {
+            InboundOption::LyncFirst => "calls meet Lync first, which rings at once",
+            InboundOption::ProxyFirst if !self.config.lync.cic_line_direct => {
+                "CIC sends through the proxy that the call came by, which refuses it as a loop"
+            }
+            InboundOption::ProxyFirst | InboundOption::CicFirst => return None,
+        };
+        self.directory.is_did(line, &self.user.id).then_some(becomes)
     }
 }
 
@@ -103,9 +110,9 @@ fn treatments(given: &Treatments, path: &str, found: &mut Vec<Finding>) {
             found.push(checks::TREATMENT_INVALID.at(format!("{path}.{field}"), words));
         }
     }
-    let seconds = given.no_answer_seconds.filter(|s| !(RING_SECONDS_MIN..=RING_SECONDS_MAX).contains(s));
-    if let Some(seconds) = seconds {
-        let words = format!("{seconds} s is not {RING_SECONDS_MIN} to {RING_SECONDS_MAX} s");
+    let range = tenant::Treatments::NO_ANSWER_SECONDS_IN;
+    if let Some(seconds) = given.no_answer_seconds.filter(|s| !range.contains(s)) {
+        let words = format!("{seconds} s is not {} to {} s", range.start(), range.end());
         found.push(checks::TREATMENT_INVALID.at(format!("{path}.noAnswerSeconds"), words));
     }
 }

@@ -70,7 +70,7 @@ checks! {
         "Under remote call control the Line URI is the CIC phone's number; this one is no number of the user's (domain rules 1.3).",
         "set lync.lineUri to a DID of the user or to the station's contact address";
     USER_DID_EQUALS_LINE_URI = "user.did_equals_line_uri", Warning,
-        "Option 3, and the published number is the Line URI: Lync rings the phone at once, and CIC never sees the call. No status, no recording, no plug-in (domain rules 3.1).",
+        "The published number is the Line URI. Under option 3 Lync rings the phone at once, and CIC never sees the call: no status, no recording, no plug-in (domain rules 3.1). Under option 1 with CIC behind the proxy the call meets the proxy twice with one number, which is refused as a loop (domain rules 3.3).",
         "publish another number, owned by CIC, and keep the Line URI as contact address only";
     USER_MISSING_LINE_SERVER = "user.missing_line_server", Error,
         "Remote call control needs the line server, CIC's CSTA address (domain rules 1.3).",

@@ -231,3 +231,11 @@ impl PhoneKind {
         matches!(self, Self::LyncHard | Self::LyncSoft)
     }
 }
+
+impl SrtpMode {
+    /// Whether two sides have nothing in common: one encrypts always, the other never.
+    #[must_use]
+    pub const fn excludes(self, other: Self) -> bool {
+        matches!((self, other), (Self::Required, Self::NotSupported) | (Self::NotSupported, Self::Required))
+    }
+}

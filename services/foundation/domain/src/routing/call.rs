@@ -13,7 +13,7 @@ use crate::document::directory::{NumberAssignment, User, Workgroup};
 use crate::document::terms::{InboundOption, RouteOwner, TrunkRole};
 use crate::number::parse::{Dialled, Refusal};
 use crate::number::{Digits, Number, Origin, canonical, parse};
-use crate::tenant::{Config, SiteIx, Trunk, TrunkIx};
+use crate::tenant::{Config, ExplicitRoute, SiteIx, Trunk, TrunkIx};
 use crate::view::TenantView;
 
 /// By which way the call came to be asked about.
@@ -23,6 +23,8 @@ pub(super) enum Entry<'a> {
     Trunk(TrunkIx, &'a Trunk),
     /// From a user's own phone or client.
     User(&'a User),
+    /// From where nothing but a call for help is taken: a trunk or user that the tenant does not know.
+    Stranger(Reason),
 }
 
 impl Entry<'_> {
@@ -30,7 +32,7 @@ impl Entry<'_> {
     pub(super) const fn role(&self) -> Option<TrunkRole> {
         match self {
             Self::Trunk(_, trunk) => Some(trunk.role),
-            Self::User(_) => None,
+            Self::User(_) | Self::Stranger(_) => None,
         }
     }
 
@@ -39,6 +41,7 @@ impl Entry<'_> {
         match self {
             Self::Trunk(_, trunk) => trunk.identity.trusted,
             Self::User(_) => true,
+            Self::Stranger(_) => false,
         }
     }
 }
@@ -48,9 +51,11 @@ impl Entry<'_> {
 pub(super) struct Caller<'a> {
     /// Their number, canonical, where they have one.
     pub(super) number: Option<Number>,
+    /// Whether the number may be asserted to others (RFC 3325 5): the phone is authenticated, or the trunk believed.
+    pub(super) believed: bool,
     /// Who of the tenant they are, as far as the ingress may say so.
     pub(super) user: Option<&'a User>,
-    /// Where they sit.
+    /// Where they sit, or else where the trunk stands that the call came by.
     pub(super) site: Option<SiteIx>,
 }
 
@@ -70,7 +75,7 @@ impl<'a> Call<'a> {
     /// Reads an attempt: by which trunk, who calls, what was dialled.
     ///
     /// # Errors
-    /// Why it cannot be this tenant's call.
+    /// That the tenant has no policy. From where it came is asked after whether it is a call for help.
     pub(super) fn read(
         view: &'a TenantView,
         attempt: &'a CallAttempt<'a>,
@@ -79,14 +84,13 @@ impl<'a> Call<'a> {
         let config: &'a Config = view.config().ok_or(Reason::NoPolicy)?;
         let entry = match attempt.ingress {
             Ingress::Trunk(name) => {
-                let ix = config.trunk_named(name).ok_or(Reason::UnknownTrunk)?;
-                let trunk = config.trunk(ix);
-                if trunk.role == TrunkRole::MediaServer {
-                    return Err(Reason::UnknownTrunk);
-                }
-                Entry::Trunk(ix, trunk)
+                let known = config.trunk_named(name).map(|ix| (ix, config.trunk(ix)));
+                let caller = known.filter(|(_, trunk)| trunk.role != TrunkRole::MediaServer);
+                caller.map_or(Entry::Stranger(Reason::UnknownTrunk), |(ix, trunk)| Entry::Trunk(ix, trunk))
             }
-            Ingress::User(id) => Entry::User(view.user(id).ok_or(Reason::UnknownUser)?),
+            Ingress::User(id) => {
+                view.user(id).map_or(Entry::Stranger(Reason::UnknownUser), |u| Entry::User(u))
+            }
         };
         let dialled = parse(attempt.called);
         let mut call = Self { view, config, attempt, facts, entry, caller: Caller::default(), dialled };
@@ -104,7 +108,8 @@ impl<'a> Call<'a> {
             let from = from.and_then(|d| canonical(self.config, Origin { trunk: None, site }, &d).ok());
             // A phone may say which of the user's numbers it calls by, but not somebody else's.
             let own = from.filter(|n| lookup::user_by_number(self.view, *n).is_some_and(|u| u.id == user.id));
-            return Caller { number: own.or_else(|| self.number_of(user)), user: Some(user), site };
+            let number = own.or_else(|| self.number_of(user));
+            return Caller { number, believed: true, user: Some(user), site };
         };
         let own = matches!(trunk.role, TrunkRole::Cic | TrunkRole::Lync);
         let asserted = self.attempt.caller.asserted.filter(|_| trunk.identity.trusted);
@@ -115,7 +120,7 @@ impl<'a> Call<'a> {
             user.or_else(|| if believed { self.view.user_by_sip(address?).map(|u| &**u) } else { None });
         let site = user.and_then(|u| lookup::site_of_caller(self.view, u)).or(Some(trunk.site));
         let number = number.or_else(|| self.number_of(user?));
-        Caller { number, user, site }
+        Caller { number, believed: own || trunk.identity.trusted, user, site }
     }
 
     /// The number or address that a text names.
@@ -136,14 +141,24 @@ impl<'a> Call<'a> {
         lookup::extension_of(self.view, user).or_else(|| lookup::line_of(self.view, user))
     }
 
-    /// Whether the call is one for help: the urn, or a dial string that holds where the caller sits.
+    /// Whether the call is one for help: the urn, or a dial string that holds where the caller sits. Who is not known
+    /// may sit anywhere: the trunk says where its peer stands, not where the phone does.
     pub(super) fn is_emergency(&self) -> bool {
+        let site = self.caller.site.filter(|_| self.caller.user.is_some());
         match &self.dialled {
             Ok(dialled @ Dialled::Service(_)) => dialled.is_sos(),
-            Ok(Dialled::Local(digits)) => Digits::parse(digits.as_bytes())
-                .is_some_and(|d| self.config.is_emergency(self.caller.site, d)),
-            // A device may send the dial string with a plus before it: no country code is one.
-            Ok(Dialled::Global(_) | Dialled::Address { .. }) | Err(_) => false,
+            Ok(_) => self.dial_string().is_some_and(|d| self.config.is_emergency(site, d)),
+            Err(_) => false,
+        }
+    }
+
+    /// The digits that were dialled, if they could be a dial string for help. Lync writes such a string with a plus
+    /// before it (its voice route for it is `^\+112$`), and no number of E.164 is as short.
+    pub(super) fn dial_string(&self) -> Option<Digits> {
+        match &self.dialled {
+            Ok(Dialled::Local(digits)) => Digits::parse(digits.as_bytes()),
+            Ok(Dialled::Global(number)) if number.ext().is_empty() => Some(number.digits()),
+            _ => None,
         }
     }
 
@@ -159,7 +174,7 @@ impl<'a> Call<'a> {
         let dialled = self.dialled.as_ref().map_err(|r| refuse(*r))?;
         let trunk = match self.entry {
             Entry::Trunk(ix, _) => Some(ix),
-            Entry::User(_) => None,
+            Entry::User(_) | Entry::Stranger(_) => None,
         };
         let number = canonical(self.config, Origin { trunk, site: self.caller.site }, dialled);
         let number = number.map_err(refuse)?;
@@ -217,63 +232,65 @@ impl<'a> Call<'a> {
         trail: &mut T,
     ) -> Result<Owned<'a>, (Owner, Reason)> {
         let found = lookup::number(self.view, number);
-        if let Some(owned) = self.by_explicit_route(number, &found, trail)? {
-            return Ok(owned);
+        if let Some(route) = self.config.explicit_route(number) {
+            self.tell_route_won(number, route, &found, trail);
+            return self.by_route(route, &found, trail);
         }
+        trail.step(Rule::ExplicitRoute, Verdict::Lost, || {
+            format!("no explicit route names {number} or a start of it").into()
+        });
         if let Some(cic) = found.cic {
             let owned = self.by_cic(cic, found.assignment);
             if matches!(owned.owner, Owner::LyncUser(_)) {
-                trail.step(Rule::LyncOwner, Verdict::Won, || {
-                    let name = owned.user.map(name).unwrap_or_default();
-                    format!("{number} is assigned to {name}, who has no CIC account: Lync owns it").into()
-                });
+                self.tell_assigned_to_lync(number, &owned, trail);
                 return Ok(owned);
             }
             self.tell_cic_won(number, &owned, &found, trail);
-            return self.fit(owned, trail).map_err(|r| (Owner::Nobody, r));
+            return self.fit(owned, trail);
         }
         trail.step(Rule::CicOwner, Verdict::Lost, || {
             format!("{number} is no DID, extension, workgroup or Attendant number of CIC").into()
         });
         if let Some(user) = found.line {
-            return self.by_line_uri(number, user, trail).map_err(|r| (Owner::Nobody, r));
+            return self.by_line_uri(number, user, trail);
         }
         trail.step(Rule::LyncOwner, Verdict::Lost, || format!("{number} is nobody's Line URI").into());
         self.by_default(number, trail)
     }
 
-    fn by_explicit_route<T: Trail>(
+    /// To whom the administrator's own route gives a number, whoever the directory says owns it.
+    fn by_route<T: Trail>(
         &self,
-        number: Number,
+        route: &ExplicitRoute,
         found: &lookup::Found<'a>,
         trail: &mut T,
-    ) -> Result<Option<Owned<'a>>, (Owner, Reason)> {
-        let Some(route) = self.config.explicit_route(number) else {
-            trail.step(Rule::ExplicitRoute, Verdict::Lost, || {
-                format!("no explicit route names {number} or a start of it").into()
-            });
-            return Ok(None);
-        };
-        trail.step(Rule::ExplicitRoute, Verdict::Won, || {
-            format!("the explicit route {route} gives {number} to {}", route.owner).into()
-        });
+    ) -> Result<Owned<'a>, (Owner, Reason)> {
+        let lync_only = |user: &&'a User| user.cic.is_none();
         let owned = match route.owner {
             RouteOwner::Reject => return Err((Owner::Refused, Reason::RefusedByRoute)),
-            RouteOwner::Lync => match found.line {
-                Some(user) => Owned { goal: Goal::LyncPhone, ..self.lync_user(user) },
-                None => Owned::system(Owner::Lync, Goal::Lync),
-            },
+            // Whom Lync's own lookup rings, or who has no other system; what else it does with the number is Lync's.
+            RouteOwner::Lync => {
+                let assigned = found.cic.and_then(Cic::user).filter(lync_only);
+                let rings = |user: &&'a User| lync_only(user) || lookup::has_enterprise_voice(user);
+                let user = found.line.filter(rings).or(assigned);
+                return Ok(user.map_or_else(|| Owned::system(Owner::Lync, Goal::Lync), |u| self.lync_user(u)));
+            }
             RouteOwner::Workgroup => {
                 let named = route.workgroup.as_deref().and_then(|name| self.view.workgroup(name));
                 let owned = named.map(|w| self.by_cic(Cic::Workgroup(w), None));
                 owned.unwrap_or_else(|| Owned::system(Owner::Cic, Goal::Cic))
             }
             RouteOwner::Cic => match found.cic {
-                Some(cic) => self.by_cic(cic, found.assignment),
-                None => Owned::system(Owner::Cic, Goal::Cic),
+                // A user without a CIC account is none of CIC's: the number alone is.
+                Some(cic) if !cic.user().is_some_and(|u| lync_only(&u)) => self.by_cic(cic, found.assignment),
+                // What CIC itself asks for is not CIC's to take: it rings its station at that Line URI.
+                _ => match found.line.filter(|u| self.is_asked_by_cic() && u.cic.is_some()) {
+                    Some(user) => self.lync_user(user),
+                    None => Owned::system(Owner::Cic, Goal::Cic),
+                },
             },
         };
-        self.fit(owned, trail).map(Some).map_err(|r| (Owner::Nobody, r))
+        self.fit(owned, trail)
     }
 
     fn by_cic(&self, cic: Cic<'a>, assignment: Option<&'a NumberAssignment>) -> Owned<'a> {
@@ -334,25 +351,10 @@ impl<'a> Call<'a> {
         number: Number,
         user: &'a User,
         trail: &mut T,
-    ) -> Result<Owned<'a>, Reason> {
+    ) -> Result<Owned<'a>, (Owner, Reason)> {
         let row = lookup::row(user);
-        let by_cic = self.entry.role() == Some(TrunkRole::Cic) && user.cic.is_some();
-        trail.step(Rule::LyncOwner, Verdict::Won, || {
-            let name = name(user);
-            match (&user.cic, row) {
-                (None, _) => {
-                    format!("{number} is the Line URI of {name}, who has no CIC account: Lync owns it").into()
-                }
-                (_, Some(Row::R6)) => format!(
-                    "{number} is {name}'s Line URI under remote call control, which is the number of a CIC \
-                             phone: CIC owns it"
-                )
-                .into(),
-                _ if by_cic => format!("{number} is {name}'s Line URI: CIC rings the station there").into(),
-                _ => format!("{number} is {name}'s Line URI, not a DID: Lync rings it without CIC").into(),
-            }
-        });
-        trail.step(Rule::DefaultOwner, Verdict::Lost, || "the number has an owner".into());
+        let by_cic = self.is_asked_by_cic() && user.cic.is_some();
+        self.tell_line_uri_won(number, user, by_cic, trail);
         match row {
             Some(Row::R6) => self.fit(self.cic_user(user, None), trail),
             // What CIC rings is a station, and row 5 is one only where the tenant turned it on.
@@ -390,13 +392,13 @@ impl<'a> Call<'a> {
     }
 
     /// Whether the user or agent can be called by the table at all (domain rules 1.2, 9).
-    fn fit<T: Trail>(&self, owned: Owned<'a>, trail: &mut T) -> Result<Owned<'a>, Reason> {
+    fn fit<T: Trail>(&self, owned: Owned<'a>, trail: &mut T) -> Result<Owned<'a>, (Owner, Reason)> {
         if owned.queue() && owned.user.is_some_and(|u| u.cic.is_none()) {
             trail.step(Rule::EndpointRow, Verdict::Lost, || {
                 let agent = owned.user.map(name).unwrap_or_default();
                 format!("{agent} has no CIC account and cannot be an agent").into()
             });
-            return Err(Reason::AgentNotCicUser);
+            return Err((owned.owner, Reason::AgentNotCicUser));
         }
         let Some(user) = owned.user else { return Ok(owned) };
         let Some(row) = owned.row else {
@@ -410,7 +412,7 @@ impl<'a> Call<'a> {
                 format!("{} is of row 5 ({}), which the tenant has not turned on", name(user), row.words())
                     .into()
             });
-            return Err(Reason::NotReleased);
+            return Err((owned.owner, Reason::NotReleased));
         }
         trail.step(Rule::EndpointRow, Verdict::Applied, || {
             let now = endpoint::in_force(user, row, self.facts).row;
@@ -419,44 +421,8 @@ impl<'a> Call<'a> {
         Ok(owned)
     }
 
-    fn tell_cic_won<T: Trail>(
-        &self,
-        number: Number,
-        owned: &Owned<'a>,
-        found: &lookup::Found<'a>,
-        trail: &mut T,
-    ) {
-        trail.step(Rule::CicOwner, Verdict::Won, || {
-            let what = match (&owned.owner, found.assignment) {
-                (Owner::CicUser(_), Some(_)) => "DID",
-                (Owner::CicUser(_), None) if number.is_global() => "number",
-                (Owner::CicUser(_), None) => "extension",
-                _ => "number",
-            };
-            let whose = match (&owned.owner, owned.user) {
-                (Owner::CicUser(_), Some(user)) => format!("{}'s {what}", name(user)),
-                (Owner::Workgroup(id), _) => format!("the number of workgroup {id}"),
-                (Owner::Attendant, _) => "an Attendant number".into(),
-                _ => match found.cic {
-                    Some(Cic::Station(station)) => format!("the extension of station {}", station.id),
-                    _ => "assigned to somebody whom the directory does not know".into(),
-                },
-            };
-            format!("{number} is {whose} (directory), so CIC owns it").into()
-        });
-        trail.step(Rule::LyncOwner, Verdict::Lost, || match (found.line, owned.user) {
-            (Some(user), _) => format!(
-                "{number} is also {}'s Line URI, but a CIC entry comes before a Lync entry",
-                name(user)
-            )
-            .into(),
-            (None, Some(user)) => match lookup::line_of(self.view, user) {
-                Some(line) => format!("{number} is nobody's Line URI; {}'s is {line}", name(user)).into(),
-                None => format!("{number} is nobody's Line URI").into(),
-            },
-            (None, None) => format!("{number} is nobody's Line URI").into(),
-        });
-        trail.step(Rule::DefaultOwner, Verdict::Lost, || "the number has an owner".into());
+    fn is_asked_by_cic(&self) -> bool {
+        self.entry.role() == Some(TrunkRole::Cic)
     }
 
     /// Whether the method asks where something else than a new call goes: a number that a transfer or redirection

@@ -45,7 +45,7 @@ pub fn decide<T: Trail>(
     let call = match Call::read(view, attempt, facts) {
         Ok(call) => call,
         Err(reason) => {
-            let rejection = Rejection { reason, words: words::<T>(|| shown_ingress(attempt, reason)) };
+            let rejection = Rejection { reason, words: words::<T>(|| reason.hint().into()) };
             return Decision {
                 revision: view.revision(),
                 owner: Owner::NotLookedUp,
@@ -82,8 +82,17 @@ impl<'a> Call<'a> {
         if self.is_emergency() {
             return self.emergency(trail);
         }
+        if let Entry::Stranger(reason) = self.entry {
+            let words = words::<T>(|| shown_ingress(self.attempt, reason));
+            let rejection = Rejection { reason, words };
+            return self.answer(Owner::NotLookedUp, None, false, Outcome::Reject(rejection));
+        }
         trail.step(Rule::Emergency, Verdict::Lost, || {
-            format!("\"{}\" is no emergency string{}", shown(self.attempt.called), self.at_site()).into()
+            let called = shown(self.attempt.called);
+            match self.caller.user {
+                Some(_) => format!("\"{called}\" is no emergency string{}", self.at_site()).into(),
+                None => format!("\"{called}\" is no emergency string of any site").into(),
+            }
         });
         if let Some(decision) = self.dialog(trail) {
             return decision;
@@ -171,11 +180,24 @@ impl<'a> Call<'a> {
             }
             _ => format!("{inbound}: every call from outside meets {first} first, whoever owns it").into(),
         });
-        if first == TrunkRole::Cic {
-            return self.by_cic_trunk(number, owned, trail);
+        // Nobody beyond knows a Lync user by another number than the Line URI.
+        let number = self.line(number, owned);
+        if first != TrunkRole::Cic {
+            return self.by_lync_trunk(number, false, trail);
         }
-        let number = if inbound == InboundOption::ProxyFirst { self.line(number, owned) } else { number };
-        self.by_lync_trunk(number, false, trail)
+        if self.passes_proxy_twice() && owned.goal == Goal::Station(number) && !self.survivable() {
+            trail.step(Rule::Loop, Verdict::Won, || {
+                format!("{number} is DID and Line URI in one: CIC would send it back to this proxy unchanged")
+                    .into()
+            });
+            return Err(Reason::PlannedLoop);
+        }
+        self.by_cic_trunk(number, owned, trail)
+    }
+
+    /// Whether a call from outside to a Lync phone that is CIC's station meets this proxy before CIC and behind it.
+    fn passes_proxy_twice(&self) -> bool {
+        self.config.inbound == InboundOption::ProxyFirst && !self.config.lync.cic_line_direct
     }
 
     /// What Lync is asked for: of a Lync user the Line URI, for Lync knows no other number of theirs.
@@ -216,7 +238,9 @@ impl<'a> Call<'a> {
     ) -> Result<Next, Reason> {
         match owned.goal {
             Goal::Pstn => self.lync_to_pstn(number, owned, trail),
-            Goal::LyncPhone | Goal::Lync if self.retargeted() => self.by_lync_trunk(number, false, trail),
+            Goal::LyncPhone | Goal::Lync if self.retargeted() => {
+                self.by_lync_trunk(self.line(number, owned), false, trail)
+            }
             Goal::LyncPhone | Goal::Lync => Err(self.would_return(number, TrunkRole::Lync, trail)),
             Goal::Station(line) if line == number => {
                 trail.step(Rule::Loop, Verdict::Won, || {
@@ -243,7 +267,7 @@ impl<'a> Call<'a> {
             format!("{} dials in {system}, which decides further", name(user)).into()
         });
         match (by_lync, owned.goal) {
-            (true, _) => self.by_lync_trunk(number, false, trail),
+            (true, _) => self.by_lync_trunk(self.line(number, owned), false, trail),
             (false, Goal::Pstn) => {
                 let toll = self.judge(Some(number), trail);
                 if let Some(reason) = toll.refusal() {

@@ -21,6 +21,16 @@ pub(super) enum Cic<'a> {
     Unknown,
 }
 
+impl<'a> Cic<'a> {
+    /// The user, if it is one.
+    pub(super) const fn user(self) -> Option<&'a User> {
+        match self {
+            Self::User(user) => Some(user),
+            _ => None,
+        }
+    }
+}
+
 /// Who a number belongs to, on either side.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Found<'a> {

@@ -41,6 +41,8 @@ pub struct Plan {
     pub features: Features,
     /// How it is answered.
     pub answer: Answer,
+    /// How the caller's own station is answered, where CIC rings that first (domain rules 9.2).
+    pub station_answer: Option<Answer>,
     /// What a new call like this does when the WAN is lost.
     pub wan_lost: WanLost,
     /// Why the call ends before it reaches anybody.

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::decision::{Carriage, Decision, Outcome, Owner, Route, Treatment};
-use super::plan::{Callee, DecidedBy, Element, Hop, Join, Leg, Plan};
+use super::plan::{Answer, Callee, DecidedBy, Element, Hop, Join, Leg, Plan};
 use super::trail::{Step, Steps, Verdict};
 use crate::document::terms::DiversionForm;
 
@@ -184,8 +184,13 @@ fn facts(out: &mut String, plan: &Plan) {
             row("", "SRTP on one side, RTP on the other: a media server must join them");
         }
         row("features", &plan.features_words());
-        let why = plan.answer.why().map(|w| format!(" ({w})")).unwrap_or_default();
-        row("answer", &format!("{}{why}", plan.answer.words()));
+        let answer = |answer: Answer| {
+            answer.words().to_owned() + &answer.why().map(|w| format!(" ({w})")).unwrap_or_default()
+        };
+        if let Some(station) = plan.station_answer {
+            row("station", &format!("the caller's own: {}", answer(station)));
+        }
+        row("answer", &answer(plan.answer));
     }
     let signalling = plan.signalling_crossings;
     match plan.media_crossings {

@@ -399,8 +399,12 @@ impl Treatments {
     /// How long it rings, in seconds, where nobody says.
     pub const NO_ANSWER_SECONDS: u16 = 20;
 
-    /// These, but with what a user, workgroup or number sets of its own. What is no number counts as not set:
-    /// the directory's check names it.
+    /// What anything rings, in seconds: shorter than CIC's shortest station timeout nobody reaches a phone (domain
+    /// rules 3.6), longer nobody waits.
+    pub const NO_ANSWER_SECONDS_IN: std::ops::RangeInclusive<u16> = 7..=300;
+
+    /// These, but with what a user, workgroup or number sets of its own. What is no number counts as not set, and a
+    /// time out of range as the end of the range next to it: the directory's check names both.
     #[must_use]
     pub fn with(self, own: &policy::Treatments) -> Self {
         let number =
@@ -408,7 +412,9 @@ impl Treatments {
         Self {
             on_busy: number(&own.on_busy, self.on_busy),
             on_no_answer: number(&own.on_no_answer, self.on_no_answer),
-            no_answer_seconds: own.no_answer_seconds.unwrap_or(self.no_answer_seconds),
+            no_answer_seconds: own.no_answer_seconds.map_or(self.no_answer_seconds, |s| {
+                s.clamp(*Self::NO_ANSWER_SECONDS_IN.start(), *Self::NO_ANSWER_SECONDS_IN.end())
+            }),
             on_unreachable: number(&own.on_unreachable, self.on_unreachable),
         }
     }

@@ -54,6 +54,22 @@ impl World {
         Self { spec, directory: directory() }
     }
 
+    /// The tenant of two premises under a model and inbound option.
+    pub(crate) fn wide(model: Model, inbound: InboundOption, change: impl FnOnce(&mut TenantSpec)) -> Self {
+        let (policy, directory) =
+            (include_str!("../data/wide-policy.yaml"), include_str!("../data/wide-directory.yaml"));
+        let mut spec: TenantSpec = serde_saphyr::from_str(policy).expect("wide-policy.yaml reads");
+        let document: DirectoryDocument =
+            serde_saphyr::from_str(directory).expect("wide-directory.yaml reads");
+        (spec.model, spec.inbound) = (model, inbound);
+        if model == Model::LocalControl {
+            let sites = vec!["berlin".into(), "vienna".into()];
+            spec.media.selection = Some(MediaSelection { sites, any: false, exclude: Vec::new() });
+        }
+        change(&mut spec);
+        Self { spec, directory: document.spec }
+    }
+
     /// The changes of the log that make this tenant.
     pub(crate) fn changes(&self, name: &str) -> Vec<Change> {
         let tenant = tenant(name);

@@ -46,8 +46,8 @@ impl<D: Directory> Subject<'_, D> {
                 let words = format!("the station's contact address is {contact:?}, the Line URI {given:?}");
                 self.states.push(checks::USER_LINE_URI_NOT_CONTACT_ADDRESS.at(PATH, words));
             }
-            if self.did_is_line(line) {
-                let words = format!("{line} is both DID and Line URI, and calls meet Lync first");
+            if let Some(becomes) = self.did_is_line(line) {
+                let words = format!("{line} is both DID and Line URI: {becomes}");
                 self.states.push(checks::USER_DID_EQUALS_LINE_URI.at(PATH, words));
             }
         }

@@ -51,10 +51,11 @@ impl<'a> Call<'a> {
         trail: &mut T,
     ) -> Treatment {
         let user = matches!(owned.owner, Owner::LyncUser(_) | Owner::CicUser(_) | Owner::Workgroup(_));
-        if next.to_cic || !user {
+        // Whose call ends at CIC is treated there, whichever system it meets first.
+        let by_cic = next.to_cic || (owned.goal.is_cic() && !next.survivable);
+        if by_cic || !user {
             trail.step(Rule::Treatment, Verdict::Lost, || {
-                let why =
-                    if next.to_cic { "CIC has treatments of its own" } else { "the number is no user's" };
+                let why = if by_cic { "CIC has treatments of its own" } else { "the number is no user's" };
                 format!("no treatment of ours: {why}").into()
             });
             return Treatment::default();

@@ -6,8 +6,7 @@ use super::super::trail::{Rule, Trail, Verdict};
 use super::Trunks;
 use super::out::{Request, Writer};
 use crate::document::terms::TrunkRole;
-use crate::number::parse::Dialled;
-use crate::number::{Digits, Number};
+use crate::number::Number;
 use crate::tenant::SiteIx;
 
 impl<'a> Call<'a> {
@@ -27,10 +26,12 @@ impl<'a> Call<'a> {
         }
         trail.step(Rule::Emergency, Verdict::Won, || {
             let name = &self.config.site(site).name;
-            let own = if Some(site) == self.caller.site {
-                "the caller's site"
-            } else {
-                "no egress where the caller is"
+            let own = match self.caller.user {
+                _ if Some(site) != self.caller.site => {
+                    "it has no egress, or is not dialled so, where the caller is"
+                }
+                Some(_) => "the caller's site",
+                None => "where the call came in: the caller's site is not known",
             };
             format!("an emergency call{}: out by {name} ({own}), before everything", self.at_site()).into()
         });
@@ -40,13 +41,17 @@ impl<'a> Call<'a> {
     }
 
     /// The site whose egress an emergency call takes: the caller's; where that has none, the phones', then any that
-    /// has one, for a call that reaches a rescuer elsewhere is better than none; at last any gateway.
+    /// has one, for a call that reaches a rescuer elsewhere is better than none; at last any gateway. What was dialled
+    /// means something only where it holds: such a site comes before one that does not know it.
     pub(in super::super) fn emergency_site(&self) -> Option<(SiteIx, Trunks)> {
         let all = (0_u8..).zip(&self.config.sites).map(|(at, _)| SiteIx(at));
         let order = self.caller.site.into_iter().chain([self.config.places.phones]).chain(all);
-        let with_egress = order
-            .map(|site| (site, Trunks::from_slice(&self.config.site(site).emergency.egress)))
-            .find(|(_, egress)| !egress.is_empty());
+        let mut order = order.filter(|site| !self.config.site(*site).emergency.egress.is_empty());
+        let string = self.dial_string();
+        let holds = |site: &SiteIx| string.is_none_or(|d| self.config.is_emergency(Some(*site), d));
+        let first = order.clone().find(holds).or_else(|| order.next());
+        let with_egress =
+            first.map(|site| (site, Trunks::from_slice(&self.config.site(site).emergency.egress)));
         with_egress.or_else(|| {
             let any: Trunks = self.config.trunks_of(TrunkRole::Gateway).collect();
             let first = *any.first()?;
@@ -56,10 +61,7 @@ impl<'a> Call<'a> {
 
     /// What a gateway dials for help: the string that was dialled, or for the urn the site's first string.
     pub(super) fn emergency_request(&self, site: SiteIx) -> Request<'a> {
-        let dialled = match &self.dialled {
-            Ok(Dialled::Local(digits)) => Digits::parse(digits.as_bytes()),
-            _ => self.config.site(site).emergency.numbers.first().copied(),
-        };
-        dialled.and_then(Number::local).map_or(Request::Verbatim(self.attempt.called), Request::Number)
+        let string = self.dial_string().or_else(|| self.config.site(site).emergency.numbers.first().copied());
+        string.and_then(Number::local).map_or(Request::Verbatim(self.attempt.called), Request::Number)
     }
 }

@@ -5,7 +5,7 @@ use super::super::call::{Call, Entry};
 use super::super::decision::{Identity, Target, Treatment};
 use super::super::targets::{Written, is_silent};
 use super::super::trail::{Rule, Trail, Verdict};
-use crate::document::terms::{DiversionForm, NumberForm, Transport};
+use crate::document::terms::{DiversionForm, NumberForm, Transport, TrunkRole};
 use crate::number::form;
 use crate::number::parse::Dialled;
 use crate::number::{Number, Numbering};
@@ -59,10 +59,16 @@ impl Writer<'_, '_> {
         if let Some(callback) = self.emergency.and_then(|s| self.call.config.site(s).emergency.callback) {
             return Some(callback);
         }
-        let own = self.call.caller.number.filter(|n| trunk.identity.may_show(*n));
-        // A number of the tenant's own means nothing outside.
-        let outside = trunk.role == crate::document::terms::TrunkRole::Gateway;
-        own.filter(|n| n.is_global() || !outside).or(trunk.identity.default_number)
+        let outside = trunk.role == TrunkRole::Gateway;
+        let caller = &self.call.caller;
+        if caller.number.is_some() && !caller.believed && !outside {
+            // Nobody vouches for it: From says what it says, and neither it nor another number is asserted.
+            return None;
+        }
+        // A number of the tenant's own means nothing outside, and nothing when it comes from there.
+        let local = !outside && self.call.entry.role() != Some(TrunkRole::Gateway);
+        let shown = caller.number.filter(|n| caller.believed && (n.is_global() || local));
+        shown.filter(|n| trunk.identity.may_show(*n)).or(trunk.identity.default_number)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Out to the PSTN: who may, and by which gateway (domain rules 3.4, 9.1).
 
+use super::super::attempt::Method;
 use super::super::call::{Call, Entry, Owned, name, shown};
 use super::super::decision::Reason;
 use super::super::lookup;
@@ -84,7 +85,7 @@ impl<'a> Call<'a> {
     /// Whether the caller is outside the tenant, as far as it may say so.
     pub(super) fn is_off_net(&self) -> bool {
         match self.entry {
-            Entry::User(_) => false,
+            Entry::User(_) | Entry::Stranger(_) => false,
             Entry::Trunk(_, trunk) => match trunk.role {
                 TrunkRole::Gateway | TrunkRole::SipProxy => self.caller.user.is_none(),
                 // CIC and Lync ring out for their users; a caller from outside is one whose number is neither a
@@ -100,8 +101,9 @@ impl<'a> Call<'a> {
     /// Whether a user of the tenant is shown to have forwarded the call.
     pub(super) fn forwarded_by_user<T: Trail>(&self, trail: &mut T) -> bool {
         let by = self.attempt.hints.forwarded_by;
-        // Evidence counts from CIC and Lync, from a trusted trunk, and where the element itself retargets.
-        let believed = self.retargeted()
+        // Evidence counts from CIC and Lync, from a trusted trunk, and where the element itself retargets. A REFER
+        // retargets by its sender's word.
+        let believed = self.attempt.method == Method::Redirect
             || self.entry.trusted()
             || matches!(self.entry.role(), Some(TrunkRole::Cic | TrunkRole::Lync));
         let user = by.filter(|_| believed).and_then(|text| self.user_named(text));
@@ -125,6 +127,7 @@ impl<'a> Call<'a> {
         let ix = match self.entry {
             Entry::Trunk(ix, _) => ix,
             Entry::User(user) => return Some(user),
+            Entry::Stranger(_) => return None,
         };
         let (number, address) = self.identified(text, ix);
         number

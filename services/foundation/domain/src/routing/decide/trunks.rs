@@ -1,12 +1,14 @@
 //! Which trunks lead to a system, and whether its calls may go there now.
 
-use super::super::call::{Call, Owned};
+use super::super::call::{Call, Entry, Owned};
 use super::super::decision::Reason;
 use super::super::plan::media;
+use super::super::plan::way::Goal;
 use super::super::trail::{Rule, Trail, Verdict};
 use super::{Next, Trunks};
 use crate::document::terms::{MediaLost, Model, TrunkRole};
 use crate::number::Number;
+use crate::tenant::TrunkIx;
 
 impl<'a> Call<'a> {
     pub(super) fn by_lync_trunk<T: Trail>(
@@ -16,7 +18,42 @@ impl<'a> Call<'a> {
         trail: &mut T,
     ) -> Result<Next, Reason> {
         let trunks = self.trunks(TrunkRole::Lync, trail)?;
+        self.joined(trunks.first().copied(), false, trail)?;
         Ok(Next { trunks, number, survivable, to_cic: false })
+    }
+
+    /// Whether the two sides of a call can hear one another (domain rules 2.2, rule 6): where one has RTP alone and the
+    /// other requires SRTP, CIC's media server must stand between.
+    ///
+    /// # Errors
+    /// That nobody can join them.
+    fn joined<T: Trail>(&self, to: Option<TrunkIx>, by_cic: bool, trail: &mut T) -> Result<(), Reason> {
+        let Entry::Trunk(_, from) = self.entry else { return Ok(()) };
+        let Some(to) = to.map(|ix| self.config.trunk(ix)) else { return Ok(()) };
+        // CIC is a party of what it sends, with a media server of its own to join it.
+        if !matches!(from.role, TrunkRole::Gateway | TrunkRole::Lync) || !from.srtp.excludes(to.srtp) {
+            return Ok(());
+        }
+        trail.step(Rule::Transcryption, Verdict::Won, || {
+            let who = if by_cic { "no media server may be used" } else { "CIC is not in the call" };
+            format!(
+                "{} has {}, {} has {}, and {who}: nobody can join SRTP and RTP",
+                from.name, from.srtp, to.name, to.srtp
+            )
+            .into()
+        });
+        Err(Reason::NoTranscryptor)
+    }
+
+    /// The trunk at whose end the audio of a call that CIC handles is: Mediation's for a Lync phone, CIC's own for a
+    /// CIC phone.
+    fn far_end(&self, goal: Goal) -> Option<TrunkIx> {
+        let role = match goal {
+            Goal::Station(_) | Goal::LyncPhone | Goal::Lync => TrunkRole::Lync,
+            Goal::CicPhone => TrunkRole::Cic,
+            Goal::Cic | Goal::Pstn => return None,
+        };
+        self.config.trunks_of(role).next()
     }
 
     pub(super) fn by_cic_trunk<T: Trail>(
@@ -51,6 +88,9 @@ impl<'a> Call<'a> {
             if refused {
                 return Err(Reason::NoMediaServer);
             }
+        }
+        if server.is_none() {
+            self.joined(self.far_end(owned.goal), true, trail)?;
         }
         let trunks = self.trunks(TrunkRole::Cic, trail)?;
         Ok(Next { trunks, number, survivable: false, to_cic: true })

@@ -13,8 +13,8 @@ pub(super) struct Sides {
     pub(super) media_server: Option<bool>,
     /// The Lync client controls a CIC phone.
     pub(super) rcc: bool,
-    /// The plug-in takes the Lync client off-hook.
-    pub(super) plug_in: bool,
+    /// At how many phones the plug-in takes the Lync client off-hook: the callee's, and the caller's own station.
+    pub(super) plug_ins: u8,
 }
 
 /// The trunks whose settings the legs of one call take.
@@ -145,7 +145,7 @@ fn side_legs(legs: &mut Vec<Leg>, peers: &Peers<'_>, stand: &Stand, sides: Sides
         let crosses = stand.lync != stand.cic;
         side('l', Element::Fe, Element::Cic, "uaCSTA in SIP/TCP 5060", None, crosses, false);
     }
-    if sides.plug_in {
+    for _ in 0..sides.plug_ins {
         side('m', Element::Lph, Element::Lph, "Lync client SDK, in process", None, false, false);
     }
 }

@@ -22,7 +22,10 @@ use crate::view::TenantView;
 #[must_use]
 pub fn plan<T: Trail>(view: &TenantView, attempt: &CallAttempt<'_>, facts: &Facts, trail: &mut T) -> Plan {
     match Call::read(view, attempt, facts) {
-        Ok(call) => Planner::new(&call).plan(trail),
+        Ok(call) => match call.entry {
+            Entry::Stranger(reason) if !call.is_emergency() => nowhere(rejection(reason)),
+            _ => Planner::new(&call).plan(trail),
+        },
         Err(reason) => nowhere(rejection(reason)),
     }
 }
@@ -44,6 +47,7 @@ fn nowhere(rejected: Rejection) -> Plan {
         mediation_sessions: 0,
         features: Features::default(),
         answer: Answer::None,
+        station_answer: None,
         wan_lost: WanLost::NotApplicable,
         rejected: Some(rejected),
     }
@@ -97,6 +101,7 @@ impl<'c, 'a> Planner<'c, 'a> {
                 };
             }
             Entry::User(user) => user,
+            Entry::Stranger(_) => return Start::Gateway,
         };
         match lookup::row(user) {
             Some(Row::R3 | Row::R4) => Start::StationFirst(lookup::line_of(call.view, user)),
@@ -133,7 +138,7 @@ impl<'c, 'a> Planner<'c, 'a> {
                 _ => {}
             }
         }
-        let way = self.way(aim.number).find(self.start, aim.owned.goal);
+        let way = self.way(aim.number).with_line(self.line_of(&aim.owned)).find(self.start, aim.owned.goal);
         self.describe(&aim, way, lost, trail)
     }
 
@@ -142,6 +147,11 @@ impl<'c, 'a> Planner<'c, 'a> {
         self.config.inbound == InboundOption::ProxyFirst
             || self.call.facts.edge_in_path
             || self.start != Start::Gateway
+    }
+
+    /// What Tandem asks Lync for: of a Lync user the Line URI.
+    fn line_of(&self, owned: &Owned<'a>) -> Option<Number> {
+        owned.user.filter(|_| owned.goal == Goal::LyncPhone).and_then(|u| lookup::line_of(self.call.view, u))
     }
 
     fn way(&self, number: Option<Number>) -> Way<'a> {
@@ -203,14 +213,15 @@ impl<'c, 'a> Planner<'c, 'a> {
         let goal = aim.owned.goal;
         let queue = aim.owned.queue();
         let wan_lost = self.wan_lost(&way, goal, queue);
-        let mut rejected = way.cut.map(|cut| match cut {
-            Cut::NoSharedUsage => Reason::NoSharedUsage,
-            Cut::Loop => Reason::PlannedLoop,
-        });
         let cut_by_wan = lost && !matches!(wan_lost, WanLost::NotApplicable | WanLost::Works);
-        if rejected.is_none() && cut_by_wan {
-            rejected = self.survive(aim, &mut way, wan_lost, trail).err();
-        }
+        let mut rejected = if cut_by_wan {
+            self.survive(aim, &mut way, wan_lost, trail).err()
+        } else {
+            way.cut.map(|cut| match cut {
+                Cut::NoSharedUsage => Reason::NoSharedUsage,
+                Cut::Loop => Reason::PlannedLoop,
+            })
+        };
         let (mut callee, mut answer, mut features) = self.who_answers(aim, &way);
         if cut_by_wan {
             (answer, features) = left(answer, goal, wan_lost);
@@ -222,10 +233,13 @@ impl<'c, 'a> Planner<'c, 'a> {
         if rejected.is_none() {
             rejected = self.without_media_server(&wants, &way, &mut features, trail);
         }
+        if rejected.is_none() && wants.mixed && !self.server_may_come(&way) && aim.number.is_some() {
+            rejected = Some(Reason::NoTranscryptor);
+        }
         if rejected.is_some() {
             (answer, features) = (Answer::None, Features::default());
         }
-        self.tell(&wants, answer, trail);
+        self.tell(&wants, &way, answer, trail);
         let steps = &way.steps;
         let legs = legs::legs(steps, &peers, &self.stand, self.sides(aim, &way, answer));
         let at = media::anchored_at(self.config, steps, goal, &wants, self.stand.media_server);
@@ -242,11 +256,12 @@ impl<'c, 'a> Planner<'c, 'a> {
                 .map(|(element, site)| (element, self.config.site(site).name.clone())),
             srtp_mixed: wants.mixed,
             signalling_crossings: crossing(&legs),
-            media_crossings: media::crossings(steps, &self.stand, self.server_may_come(aim, &way)),
+            media_crossings: media::crossings(steps, &self.stand, self.server_may_come(&way)),
             mediation_sessions: count(steps.iter().filter(|s| s.element == Element::Med).count()),
             legs,
             features,
             answer,
+            station_answer: self.station_answer().filter(|_| rejected.is_none()),
             wan_lost,
             rejected: rejected.map(rejection),
         }
@@ -284,16 +299,16 @@ impl<'c, 'a> Planner<'c, 'a> {
             && matches!(aim.owned.goal, Goal::LyncPhone | Goal::Lync)
     }
 
-    fn server_may_come(&self, _: &Aim<'a>, way: &Way<'a>) -> bool {
+    fn server_may_come(&self, way: &Way<'a>) -> bool {
         way.meets(Element::Cic) && self.stand.media_server.is_some()
     }
 
     fn sides(&self, aim: &Aim<'a>, way: &Way<'a>, answer: Answer) -> Sides {
-        let server = way.meets(Element::Cic) && self.stand.media_server.is_some();
         Sides {
-            media_server: server.then(|| self.passes_through_cic(aim)),
+            media_server: self.server_may_come(way).then(|| self.passes_through_cic(aim)),
             rcc: answer == Answer::Rcc,
-            plug_in: answer == Answer::AutoOffHook,
+            plug_ins: u8::from(answer == Answer::AutoOffHook)
+                + u8::from(way.meets(Element::Lph) && self.station_answer() == Some(Answer::AutoOffHook)),
         }
     }
 
@@ -316,6 +331,14 @@ impl<'c, 'a> Planner<'c, 'a> {
             format!("no media server of the premises is up, and media may not leave them: {then}").into()
         });
         refuse.then_some(Reason::NoMediaServer)
+    }
+
+    /// How the caller's own station, which CIC rings first, is answered (domain rules 9.2, 3.6 step 5). None: CIC rings
+    /// no station of the caller's.
+    fn station_answer(&self) -> Option<Answer> {
+        let user =
+            self.call.caller.user.filter(|_| matches!(self.start, Start::StationFirst(_) | Start::Rcc))?;
+        Some(endpoint::in_force(user, lookup::row(user)?, self.call.facts).answer)
     }
 
     fn who_answers(&self, aim: &Aim<'a>, way: &Way<'a>) -> (Callee, Answer, Features) {
@@ -358,16 +381,13 @@ impl<'c, 'a> Planner<'c, 'a> {
         Features { recording: if passed_on { Tri::Possible } else { Tri::No }, ..Features::default() }
     }
 
-    fn tell<T: Trail>(&self, wants: &Wants, answer: Answer, trail: &mut T) {
+    fn tell<T: Trail>(&self, wants: &Wants, way: &Way<'a>, answer: Answer, trail: &mut T) {
         if wants.mixed {
-            let joined = self.stand.media_server.is_some();
+            let joined = self.server_may_come(way);
             trail.step(Rule::Transcryption, if joined { Verdict::Applied } else { Verdict::Lost }, || {
-                if joined {
-                    "one side has SRTP, the other RTP: where CIC is in the call a media server joins them"
-                        .into()
-                } else {
-                    "one side has SRTP, the other RTP, and no media server is there to join them".into()
-                }
+                let then =
+                    if joined { "CIC's media server joins them" } else { "nobody is there to join them" };
+                format!("one side has SRTP, the other RTP: {then}").into()
             });
         }
         trail.step(Rule::AnswerMode, Verdict::Applied, || match answer.why() {
@@ -395,7 +415,9 @@ impl<'c, 'a> Planner<'c, 'a> {
             return Err(Reason::WanLost);
         }
         match wan_lost {
-            WanLost::Survivable(_) => self.survive_to(aim.owned.goal, aim.number, way),
+            WanLost::Survivable(_) => {
+                self.survive_to(aim.owned.goal, self.line_of(&aim.owned).or(aim.number), way)
+            }
             WanLost::Hunt(_) => self.hunt(aim, way),
             WanLost::Voicemail(true) | WanLost::Queue(true) => {
                 // The gateway's second route leads straight to CIC.

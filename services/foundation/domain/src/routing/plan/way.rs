@@ -123,6 +123,8 @@ pub(crate) struct Way<'a> {
     /// Whether Tandem's edge is drawn where it can stand.
     edge: bool,
     called: Option<Number>,
+    /// The Line URI of the Lync user called: what Tandem asks for from where it stands on.
+    line: Option<Number>,
     pub(crate) steps: Vec<Step>,
     pub(crate) cut: Option<Cut>,
 }
@@ -130,7 +132,12 @@ pub(crate) struct Way<'a> {
 impl<'a> Way<'a> {
     pub(crate) fn new(config: &'a Config, stand: Stand, edge: bool, called: Option<Number>) -> Self {
         // The longest of all ways (option 3 with the edge drawn everywhere) has 12 hops.
-        Self { config, stand, edge, called, steps: Vec::with_capacity(12), cut: None }
+        Self { config, stand, edge, called, line: None, steps: Vec::with_capacity(12), cut: None }
+    }
+
+    /// The same to a Lync user whose Line URI this is, whatever number of theirs is called.
+    pub(crate) fn with_line(self, line: Option<Number>) -> Self {
+        Self { line, ..self }
     }
 
     /// The way from a start to a goal.
@@ -207,10 +214,12 @@ impl<'a> Way<'a> {
             }
             InboundOption::CicFirst => {
                 self.edge_here(self.called);
+                self.readdress(self.edge);
                 self.at_cic(goal);
             }
             InboundOption::LyncFirst => {
                 self.edge_here(self.called);
+                self.readdress(self.edge);
                 self.go(Element::Med, self.called);
                 self.go(Element::Fe, self.called);
                 if goal.is_cic() && !self.config.lync.usage_shared {
@@ -223,6 +232,7 @@ impl<'a> Way<'a> {
     }
 
     fn at_proxy(&mut self, goal: Goal) {
+        self.readdress(true);
         match goal {
             Goal::LyncPhone | Goal::Lync => self.reach_lync(goal, self.called),
             Goal::Pstn => self.go(Element::Gw, self.called),
@@ -272,6 +282,7 @@ impl<'a> Way<'a> {
             Goal::Station(line) => self.reach_lync_phone(Some(line), self.stand.callee_phone),
             Goal::LyncPhone | Goal::Lync => {
                 self.outbound_proxy(self.called);
+                self.readdress(!self.config.lync.cic_line_direct);
                 self.reach_lync(goal, self.called);
             }
             Goal::Pstn => {
@@ -351,6 +362,11 @@ impl<'a> Way<'a> {
         if !self.config.lync.cic_line_direct {
             self.go(self.proxy(), number);
         }
+    }
+
+    /// Where Tandem has just been met, it asks on for the Line URI.
+    fn readdress(&mut self, met: bool) {
+        self.called = self.line.filter(|_| met).or(self.called);
     }
 
     fn proxy(&self) -> Element {

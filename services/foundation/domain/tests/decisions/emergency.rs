@@ -1,0 +1,174 @@
+//! Emergency calls: before everything, always (domain rules 9.1).
+
+use tandem_domain::document::terms::{InboundOption, Model};
+use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts};
+use tandem_domain::routing::decision::{Carriage, Decision, Reason, Treatment};
+
+use crate::common::{MODELS, World, by_trunk, by_user};
+use crate::outcome;
+
+/// The trunks that help is called by, in order, and what is dialled at the first.
+fn way(decision: &Decision) -> (Vec<&str>, &str) {
+    assert!(decision.emergency, "{decision:?}");
+    let targets = &outcome(decision).unwrap().targets;
+    let trunks = targets.iter().map(|t| t.trunk.as_str()).collect();
+    let user = targets[0].request_uri.strip_prefix("sip:").unwrap().split('@').next().unwrap();
+    (trunks, user)
+}
+
+#[test]
+fn emergency_comes_before_everything() {
+    let world = World::with(Model::RemoteControl, InboundOption::CicFirst, |spec| {
+        spec.toll = vec![];
+        spec.limits.attempts_alike = Some(1);
+    });
+    let facts = Facts { attempts_alike: 50, cic_silent_seconds: Some(600), ..Facts::default() };
+    let dialled =
+        ["112", "110", "+112", "urn:service:sos", "URN:SERVICE:SOS.fire", "sip:112@cic.acme.example"];
+    for called in dialled {
+        for attempt in [by_user("r1", called), by_trunk("cic", called), by_trunk("lync", called)] {
+            let (decision, _) = world.decide(&attempt, &facts);
+            assert!(decision.emergency, "{called}");
+            let route = outcome(&decision).unwrap();
+            assert_eq!(route.targets[0].trunk.as_str(), "gw");
+            assert_eq!(route.carriage, Carriage::Proxy);
+            assert!(!route.targets[0].identity.strip);
+            assert_eq!(route.treatment, Treatment::default());
+        }
+        let (decision, _) = world.decide(&by_user("r1", called), &facts);
+        let identity = &outcome(&decision).unwrap().targets[0].identity;
+        assert_eq!(identity.asserted[1], "<tel:+49305550100>", "the site's callback number");
+    }
+}
+
+/// Lync writes a plus before the string (its voice route is `^\+112$`); what goes out is the string itself. A number
+/// that begins so, or an extension behind it, is none.
+#[test]
+fn a_plus_before_the_string_is_no_country_code() {
+    let world = World::wide(Model::OnPremises, InboundOption::ProxyFirst, |_| {});
+    for (called, expected) in [
+        ("+112", Some("112")),
+        ("sip:+133@med1.wide.example;user=phone", Some("133")),
+        ("tel:+1-1-2", Some("112")),
+        ("+1121", None),
+        ("+112;ext=1", None),
+        ("112112", None),
+    ] {
+        let (decision, _) = world.decide(&by_trunk("lync", called), &Facts::default());
+        assert_eq!(decision.emergency, expected.is_some(), "{called}");
+        if let Some(expected) = expected {
+            assert_eq!(way(&decision).1, expected, "{called}");
+        }
+    }
+}
+
+/// A known caller dials the strings of their own place. Who is not known may sit anywhere: CIC in the cloud asks for
+/// phones of every premises.
+#[test]
+fn the_strings_of_a_caller_whose_place_is_not_known_are_those_of_all() {
+    let known = "sip:3101@cic.wide.example";
+    for (model, name) in MODELS {
+        let world = World::wide(model, InboundOption::CicFirst, |_| {});
+        for ingress in ["cic", "lync", "gw-berlin", "gw-vienna"] {
+            for (called, egress) in [("110", "gw-berlin"), ("133", "gw-vienna")] {
+                let (decision, _) = world.decide(&by_trunk(ingress, called), &Facts::default());
+                let (trunks, dialled) = way(&decision);
+                // Where the string means something, but not back to the gateway that it came from if there is another.
+                let back = ingress == egress && ingress == "gw-berlin";
+                let expected = if back { "gw-vienna" } else { egress };
+                assert_eq!((trunks[0], dialled), (expected, called), "{name} {ingress}");
+            }
+        }
+        let berta = |called| CallAttempt {
+            caller: Caller { from: known, ..Caller::default() },
+            ..by_trunk("cic", called)
+        };
+        assert!(world.decide(&berta("110"), &Facts::default()).0.emergency);
+        assert!(!world.decide(&berta("133"), &Facts::default()).0.emergency, "{name}: no string of Berlin's");
+    }
+}
+
+/// Out by the caller's own place, in the order of its list, each gateway with its backups, the one that it came from
+/// last.
+#[test]
+fn help_is_called_by_the_callers_own_place() {
+    let world = World::wide(Model::RemoteControl, InboundOption::ProxyFirst, |_| {});
+    for (attempt, expected) in [
+        (by_user("berta", "112"), vec!["gw-berlin", "gw-vienna", "gw-berlin-2"]),
+        (by_user("viktor", "112"), vec!["gw-vienna"]),
+        (by_user("vera", "urn:service:sos"), vec!["gw-vienna"]),
+        (by_trunk("gw-berlin", "112"), vec!["gw-vienna", "gw-berlin-2", "gw-berlin"]),
+        (by_trunk("gw-vienna", "112"), vec!["gw-vienna"]),
+        (by_trunk("carrier", "112"), vec!["carrier"]),
+    ] {
+        let (decision, _) = world.decide(&attempt, &Facts::default());
+        assert_eq!(way(&decision).0, expected, "{:?}", attempt.ingress);
+    }
+    // The urn becomes what is dialled there.
+    assert_eq!(way(&world.decide(&by_user("vera", "urn:service:sos"), &Facts::default()).0).1, "112");
+}
+
+/// A place without an egress of its own takes another's; a tenant without any takes whatever gateway there is.
+#[test]
+fn help_is_called_from_anywhere() {
+    let mut world = World::wide(Model::RemoteControl, InboundOption::ProxyFirst, |_| {});
+    // What policy refuses may have changed under way: the config is made by hand.
+    let compiled = |world: &World| tandem_domain::tenant::compile("wide", &world.spec);
+    assert!(compiled(&world).is_ok());
+    world.spec.sites[2].emergency.as_mut().unwrap().egress.clear();
+    assert!(compiled(&world).is_err(), "a place with phones has an egress, or the policy is refused");
+    world.spec.sites[0].emergency = None;
+    world.spec.sites[2].emergency.as_mut().unwrap().egress = vec!["gw-vienna".into()];
+    // The cloud has none: the phones' place has.
+    let (decision, _) = world.decide(&by_trunk("carrier", "112"), &Facts::default());
+    assert_eq!(way(&decision).0, ["gw-berlin", "gw-vienna", "gw-berlin-2"]);
+}
+
+/// Whoever asks: a user whom the directory does not know, a trunk that policy does not know.
+#[test]
+fn a_stranger_is_helped_and_nothing_else() {
+    let world = World::wide(Model::OnPremises, InboundOption::ProxyFirst, |_| {});
+    for (stranger, reason) in [
+        (by_user("nobody", "112"), Reason::UnknownUser),
+        (by_trunk("nowhere", "112"), Reason::UnknownTrunk),
+        (by_trunk("ms", "112"), Reason::UnknownTrunk),
+    ] {
+        let (decision, _) = world.decide(&stranger, &Facts::default());
+        assert_eq!(way(&decision).0[0], "gw-berlin", "{stranger:?}");
+        let (plan, _) = world.plan(&stranger, &Facts::default());
+        assert_eq!(plan.rejected, None);
+        for called in ["+49305550101", "911", "urn:service:counseling", "sip:lena@wide.example"] {
+            let (decision, _) = world.decide(&CallAttempt { called, ..stranger.clone() }, &Facts::default());
+            assert_eq!(outcome(&decision).err(), Some(reason), "{called}");
+        }
+    }
+}
+
+/// Who calls for help is always told, whatever they asked for and whoever is told.
+#[test]
+fn a_rescuer_is_always_told_who_calls() {
+    let world = World::wide(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
+        spec.trunks[0].identity.trusted = false;
+    });
+    for (caller, expected) in
+        [("sip:3101@cic.wide.example", "<tel:+49305550100>"), ("", "<tel:+49305550100>")]
+    {
+        let attempt = CallAttempt {
+            caller: Caller { from: caller, asserted: None, private: true },
+            ..by_trunk("cic", "112")
+        };
+        let (decision, _) = world.decide(&attempt, &Facts::default());
+        let route = outcome(&decision).unwrap();
+        let untrusted = route.targets.iter().find(|t| t.trunk.as_str() == "gw-berlin").unwrap();
+        assert_eq!(untrusted.identity.asserted.get(1).map(String::as_str), Some(expected), "{caller:?}");
+        assert_eq!((untrusted.identity.privacy, untrusted.identity.strip), (None, false));
+    }
+    // Another call of the same caller is private, and an untrusted gateway is not told.
+    let attempt = CallAttempt {
+        caller: Caller { from: "sip:3101@cic.wide.example", asserted: None, private: true },
+        ..by_trunk("cic", "+4989123")
+    };
+    let (decision, _) = world.decide(&attempt, &Facts::default());
+    let identity = &outcome(&decision).unwrap().targets[0].identity;
+    assert_eq!((identity.asserted.len(), identity.privacy), (0, Some("id")));
+}
