@@ -1,5 +1,7 @@
 //! `decide` itself: where a call goes next from where it is asked (domain rules 9.1, 9.3).
 
+#![allow(clippy::unwrap_used, reason = "a decision that cannot be read is a failed test")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod emergency;
@@ -14,8 +16,7 @@ mod treatments;
 
 use std::fmt::Write as _;
 
-use common::{OPTIONS, STRANGER, World, by_trunk, golden};
-use tandem_domain::document::terms::Model;
+use common::{MODELS, OPTIONS, STRANGER, World, by_trunk, golden};
 use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts};
 use tandem_domain::routing::decision::{Decision, Outcome, Owner, Reason, Route};
 
@@ -44,46 +45,60 @@ fn line(decision: &Decision) -> String {
     format!("{owner:<16} {next}")
 }
 
-/// What is called in the table: its name, the number, and who it belongs to.
-const CALLED: [(&str, &str); 12] = [
-    ("DID of R1", "+49305550101"),
-    ("DID of R3", "+49305550103"),
-    ("DID of R6", "+49305550106"),
-    ("Line URI of R2", "+49305550202"),
-    ("Line URI of R3", "+49305550203"),
-    ("Line URI of R6", "+49305550206"),
-    ("DID = Line URI", "+49305550208"),
-    ("extension of R1", "3101"),
-    ("extension of R3", "3103"),
-    ("workgroup", "+49305550120"),
-    ("unknown", "+49305550999"),
-    ("PSTN", "+4989123456"),
-];
-
-/// Option by ingress by called (what the issue of the edge's place comes down to).
-#[test]
-fn decide_by_option_ingress_and_called() {
-    let mut out = String::new();
-    for (option, inbound) in OPTIONS.into_iter().enumerate() {
-        let world = World::new(Model::OnPremises, inbound);
-        for ingress in ["gw", "cic", "lync"] {
-            let _ = writeln!(out, "option {} ({inbound}), asked by {ingress}", option + 1);
-            for (what, called) in CALLED {
-                // What comes from CIC and Lync is called by one of their users, the rest by a stranger.
-                let from = match ingress {
-                    "cic" => "sip:3101@cic.acme.example",
-                    "lync" => "sip:+49305550202@acme.example;user=phone",
-                    _ => STRANGER,
-                };
-                let attempt =
-                    CallAttempt { caller: Caller { from, ..Caller::default() }, ..by_trunk(ingress, called) };
-                let (decision, _) = world.decide(&attempt, &Facts::default());
-                let _ = writeln!(out, "  {what:<16} {called:<13} {}", line(&decision));
-            }
-            out.push('\n');
+/// Where a call goes, as the typed table has it: the trunk and the number asked for, if that is another; or the status.
+fn cell(decision: &Decision, called: &str) -> String {
+    match &decision.outcome {
+        Outcome::Reject(rejection) => rejection.reason.status().to_string(),
+        Outcome::Route(route) => {
+            let target = &route.targets[0];
+            let same = target.request_uri.starts_with(&format!("sip:{called}@"));
+            let line = target.request_uri.starts_with("sip:+49305550203@");
+            let number = if same {
+                ""
+            } else if line {
+                "=LINE"
+            } else {
+                "=ANOTHER"
+            };
+            format!("{}{number}", target.trunk)
         }
     }
-    golden("decide.txt", &out);
+}
+
+/// Option by ingress by called (what the edge's place comes down to): typed by hand, for every model; and as people read
+/// it, with the Request-URI.
+#[test]
+fn decide_by_option_ingress_and_called() {
+    let rows = include_str!("../data/decide.csv").lines().filter(|l| !l.starts_with('#')).skip(1);
+    let rows: Vec<Vec<&str>> = rows.map(|l| l.split(',').collect()).collect();
+    for (model, name) in MODELS {
+        let mut out = String::new();
+        for (option, inbound) in OPTIONS.into_iter().enumerate() {
+            let world = World::new(model, inbound);
+            for (place, ingress) in ["gw", "cic", "lync"].into_iter().enumerate() {
+                let _ = writeln!(out, "option {} ({inbound}), asked by {ingress}", option + 1);
+                for row in &rows {
+                    let (what, called) = (row[0], row[1]);
+                    // What comes from CIC and Lync is called by one of their users, the rest by a stranger.
+                    let from = match ingress {
+                        "cic" => "sip:3101@cic.acme.example",
+                        "lync" => "sip:+49305550202@acme.example;user=phone",
+                        _ => STRANGER,
+                    };
+                    let caller = Caller { from, ..Caller::default() };
+                    let attempt = CallAttempt { caller, ..by_trunk(ingress, called) };
+                    let (decision, _) = world.decide(&attempt, &Facts::default());
+                    let expected = row[2 + option * 3 + place];
+                    let asked = format!("{name}, option {}, by {ingress}: {what}", option + 1);
+                    assert_eq!(cell(&decision, called), expected, "{asked}");
+                    let _ = writeln!(out, "  {what:<16} {called:<13} {}", line(&decision));
+                }
+                out.push('\n');
+            }
+        }
+        // Which way a call goes does not depend on the model, only on what is silent.
+        golden("decide.txt", &out);
+    }
 }
 
 fn outcome(decision: &Decision) -> Result<&Route, Reason> {
