@@ -311,7 +311,8 @@ fn identity(target: &super::decision::Target) -> String {
     let identity = &target.identity;
     let mut parts = Vec::new();
     if identity.asserted.is_empty() {
-        parts.push("not shown".to_owned());
+        // A proxy rewrites no From (domain rules 9.1): it arrives, and nobody vouches for it.
+        parts.push("From as it came, nothing asserted".to_owned());
     } else {
         parts.push(identity.asserted.join(", "));
     }

@@ -138,7 +138,7 @@ fn a_stranger_is_helped_and_nothing_else() {
         let (plan, _) = world.plan(&stranger, &Facts::default());
         assert_eq!(plan.rejected, None);
         for called in ["+49305550101", "911", "urn:service:counseling", "sip:lena@wide.example"] {
-            let (decision, _) = world.decide(&CallAttempt { called, ..stranger.clone() }, &Facts::default());
+            let (decision, _) = world.decide(&CallAttempt { called, ..stranger }, &Facts::default());
             assert_eq!(outcome(&decision).err(), Some(reason), "{called}");
         }
     }

@@ -2,6 +2,8 @@
 
 use tandem_domain::document::terms::{InboundOption, Model};
 use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts};
+use tandem_domain::routing::render;
+use tandem_domain::routing::trail::Rule;
 
 use crate::common::{STRANGER, World, by_trunk, by_user};
 use crate::outcome;
@@ -91,5 +93,24 @@ fn a_phone_calls_by_a_number_of_its_own_user() {
         let (decision, _) = world.decide(&attempt, &Facts::default());
         let asserted = &outcome(&decision).unwrap().targets[0].identity.asserted[0];
         assert!(asserted.starts_with(&format!("<sip:{shown}@")), "{user} by {from}: {asserted}");
+    }
+}
+
+/// What is not asserted is not hidden: From arrives, and the words say so.
+#[test]
+fn it_is_said_that_from_passes_when_nothing_is_asserted() {
+    for (trusted, shown, told) in [
+        (false, "From as it came, nothing asserted", "cic gets From as it came, and nothing is asserted"),
+        (true, "<tel:+4940111222>", "cic is told that <sip:+4940111222@cic.acme.example;user=phone> calls"),
+    ] {
+        let world = World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
+            spec.trunks[0].identity.trusted = trusted;
+        });
+        let (decision, trail) = world.decide(&by_trunk("gw", "+49305550101"), &Facts::default());
+        let text = render::decision(&decision);
+        assert!(text.contains(shown), "{text}");
+        let steps = trail.0.iter().filter(|s| s.rule == Rule::CallerIdentity);
+        let words: Vec<&str> = steps.map(|s| &*s.words).collect();
+        assert!(matches!(words[..], [said] if said.starts_with(told)), "{words:?}");
     }
 }

@@ -167,7 +167,7 @@ fn a_lync_users_published_number_becomes_the_line_uri() {
             (redirected, "lync"),
             (by_user("lena", DID), "lync"),
         ] {
-            let (to, uri) = next(attempt.clone()).unwrap();
+            let (to, uri) = next(attempt).unwrap();
             assert!(to == trunk && uri.starts_with(LINE), "{inbound} {:?}: {to} {uri}", attempt.ingress);
         }
         // Lync itself does not get back what it sent, unless it is sent on by a redirection.

@@ -154,7 +154,7 @@ impl Call<'_> {
     fn identity_words(&self, target: &Target) -> String {
         let shown = match target.identity.asserted.first() {
             Some(first) => format!("{} is told that {first} calls", target.trunk),
-            None => format!("{} is not told who calls", target.trunk),
+            None => format!("{} gets From as it came, and nothing is asserted", target.trunk),
         };
         let from = match (self.attempt.ingress, self.entry) {
             (Ingress::Trunk(name), Entry::Trunk(_, t)) if !t.identity.trusted => {
