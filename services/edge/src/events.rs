@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use prost::Message as _;
 use tandem_proto::routing::v1::CallEvent;
 use tandem_proto::routing::v1::follow_request::CallEvents;
-use tandem_wire::limits::{CALL_EVENTS_MAX, CALL_ID_BYTES_MAX};
+use tandem_wire::limits::{CALL_EVENTS_BYTES, CALL_EVENTS_MAX, CALL_ID_BYTES_MAX, URI_BYTES_MAX};
 use tokio::sync::mpsc;
 
 use crate::stats::Counters;
@@ -50,19 +51,25 @@ impl Events {
     /// Says what became of a call. Never waits.
     pub(crate) fn tell(&self, mut event: CallEvent) {
         let Some(sender) = &self.sender else { return };
-        clean(&mut event.call_id);
+        clean(&mut event.call_id, CALL_ID_BYTES_MAX);
+        if let Some(attempt) = event.made.as_mut().and_then(|made| made.attempt.as_mut()) {
+            let uris =
+                [&mut attempt.called, &mut attempt.caller, &mut attempt.asserted, &mut attempt.forwarded_by];
+            uris.into_iter().for_each(|uri| clean(uri, URI_BYTES_MAX));
+            clean(&mut attempt.call_id, CALL_ID_BYTES_MAX);
+        }
         if sender.try_send(event).is_err() {
             self.counters.events_dropped.up();
         }
     }
 }
 
-/// Makes a Call-ID what upstream takes, whatever a peer sent: one line, not too long. Those that begin alike and were cut
-/// are still told apart by their decisions.
-fn clean(call_id: &mut String) {
-    call_id.retain(|c| !c.is_control());
-    let end = (0..=call_id.len().min(CALL_ID_BYTES_MAX)).rev().find(|at| call_id.is_char_boundary(*at));
-    call_id.truncate(end.unwrap_or(0));
+/// Makes what a peer sent what upstream takes: one line, not too long. Call-IDs that begin alike and were cut are still
+/// told apart by their decisions.
+fn clean(text: &mut String, max: usize) {
+    text.retain(|c| !c.is_control());
+    let end = (0..=text.len().min(max)).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(end.unwrap_or(0));
 }
 
 impl Outbox {
@@ -90,7 +97,13 @@ impl Outbox {
         if self.waiting.is_empty() {
             return None;
         }
-        let count = self.waiting.len().min(CALL_EVENTS_MAX);
+        let mut bytes = 0;
+        let fits = |event: &&CallEvent| {
+            bytes += event.encoded_len();
+            bytes <= CALL_EVENTS_BYTES
+        };
+        // One alone is far smaller.
+        let count = self.waiting.iter().take(CALL_EVENTS_MAX).take_while(fits).count().max(1);
         let events = self.waiting.drain(..count).collect();
         Some(CallEvents { events, dropped: std::mem::take(&mut self.dropped) })
     }
@@ -99,6 +112,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tandem_proto::routing::v1 as pb;
 
     /// Upstream refuses a message that holds one such.
     #[tokio::test]
@@ -107,11 +121,27 @@ mod tests {
         for call_id in
             ["short".to_owned(), "x".repeat(300), format!("{}\u{e9}", "y".repeat(255)), "a\u{85}b".into()]
         {
-            events.tell(CallEvent { tenant: "acme".into(), call_id, ..CallEvent::default() });
+            let long = "x".repeat(600);
+            let attempt = pb::CallAttempt {
+                ingress: Some(pb::call_attempt::Ingress::Trunk("gateway".into())),
+                called: format!("sip:a\u{85}{long}"),
+                caller: long.clone(),
+                asserted: long.clone(),
+                forwarded_by: long,
+                call_id: call_id.clone(),
+                ..pb::CallAttempt::default()
+            };
+            let decision =
+                pb::Decision { name: "tenants/acme/decisions/e-1".into(), ..pb::Decision::default() };
+            let made = pb::DecisionFact { at_us: 1, attempt: Some(attempt), decision: Some(decision) };
+            let made = Some(made);
+            events.tell(CallEvent { tenant: "acme".into(), call_id, made, ..CallEvent::default() });
         }
         assert!(outbox.fill().await);
         let calls = outbox.take().unwrap();
-        assert_eq!(tandem_wire::request::check_call_events(&calls), Ok(()));
+        for event in &calls.events {
+            tandem_wire::request::read_call_event(event.clone()).unwrap();
+        }
         let ids: Vec<&str> = calls.events.iter().map(|e| e.call_id.as_str()).collect();
         assert_eq!(ids, ["short", &"x".repeat(256), &"y".repeat(255), "ab"]);
     }

@@ -198,6 +198,13 @@ async fn what_upstream_says_is_decided_by_at_once() {
         session.told.iter().map(|e| (&*e.tenant, &*e.call_id, &*e.decision, e.kind())).collect();
     let event = |call, decision| ("acme", call, decision, Kind::Decided);
     assert_eq!(told, [event("u1", "edge-1-1"), event("u2", "edge-1-2"), event("u3", "edge-1-3")]);
+    // With what was asked and what was decided.
+    let made = session.told[0].made.clone().unwrap();
+    let (asked, decision) = (made.attempt.unwrap(), made.decision.unwrap());
+    assert_eq!((&*asked.call_id, &*decision.name), ("u1", "tenants/acme/decisions/edge-1-1"));
+    assert_eq!(asked.ingress, Some(pb::call_attempt::Ingress::Trunk("gateway".into())));
+    assert_eq!((decision.source(), decision.stale_ms), (pb::decision::Source::Live, 0));
+    assert!(matches!(decision.outcome, Some(pb::decision::Outcome::Route(_))), "{decision:?}");
     session.say(Down::Beat(Beat { store_stale_ms: 7 })).await;
     until("the store's absence is told", || bed.edge.source() == Source::Live { store_stale_ms: 7 }).await;
 }

@@ -15,17 +15,18 @@ use tandem_domain::record::{Change, Kind, Record, TenantRecord, cell};
 use tandem_domain::view::TenantView;
 use tandem_proto::routing::v1 as pb;
 use tandem_proto::routing::v1::edge_feed_server::EdgeFeed;
-use tandem_proto::routing::v1::follow_request::Message as Up;
+use tandem_proto::routing::v1::follow_request::{CallEvents, Message as Up};
 use tandem_proto::routing::v1::follow_response::{Beat, Message as Down, SnapshotBegin, SnapshotEnd};
 use tandem_runtime::drain::{Drain, Life};
 use tandem_wire::caller::Caller;
 use tandem_wire::feed::each_chunk;
-use tandem_wire::request::{self, Greeting};
+use tandem_wire::request::{self, CallTold, Greeting};
 use tandem_wire::status::{Reason, Refusal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::service::Service;
 use edges::Seat;
 pub use edges::{EdgeStatus, Edges};
 
@@ -44,11 +45,13 @@ pub(crate) struct Feed {
     life: Life,
     cell: Cell,
     edges: Edges,
+    /// Remembers what edges decided.
+    service: Service,
 }
 
 impl Feed {
-    pub(crate) fn new(life: Life, cell: Cell, edges: Edges) -> Self {
-        Self { life, cell, edges }
+    pub(crate) fn new(life: Life, cell: Cell, edges: Edges, service: Service) -> Self {
+        Self { life, cell, edges, service }
     }
 }
 
@@ -82,6 +85,7 @@ impl EdgeFeed for Feed {
             serves: Arc::new(Serves { caller, only: hello.tenants.iter().cloned().collect() }),
             edge: hello.edge,
             cell: self.cell.clone(),
+            service: self.service.clone(),
             seat: Arc::new(seat),
             drain: self.life.drain.clone(),
             out,
@@ -150,6 +154,7 @@ struct Serving {
     serves: Arc<Serves>,
     edge: String,
     cell: Cell,
+    service: Service,
     seat: Arc<Seat>,
     drain: Drain,
     out: mpsc::Sender<Result<pb::FollowResponse, Status>>,
@@ -161,11 +166,17 @@ struct Over;
 
 impl Serving {
     async fn run(mut self, mut up: Streaming<pb::FollowRequest>, taken_over: oneshot::Receiver<()>) {
-        let (drain, seat, edge, out) =
-            (self.drain.clone(), Arc::clone(&self.seat), self.edge.clone(), self.out.clone());
+        let (drain, edge, out) = (self.drain.clone(), self.edge.clone(), self.out.clone());
+        let ear = Ear {
+            serves: Arc::clone(&self.serves),
+            edge: edge.clone(),
+            cell: self.cell.clone(),
+            service: self.service.clone(),
+            seat: Arc::clone(&self.seat),
+        };
         let heard = async {
             while let Ok(Some(message)) = up.message().await {
-                hear(&seat, &edge, message.message);
+                ear.hear(message.message);
             }
         };
         tokio::select! {
@@ -287,29 +298,61 @@ fn directory(tenant: &TenantView) -> impl Iterator<Item = Change> {
     })
 }
 
-/// What an edge tells.
-fn hear(seat: &Seat, edge: &str, message: Option<Up>) {
-    match message {
-        Some(Up::Acknowledgement(ack)) if request::check_acknowledgement(&ack).is_ok() => {
-            if ack.rejected.is_empty() {
-                seat.with(|status| status.acknowledged = status.acknowledged.max(ack.nonce));
-            } else {
-                tracing::warn!(
-                    edge,
-                    nonce = ack.nonce,
-                    reason = ack.rejected,
-                    "edge refused a change; it keeps what it had"
-                );
-                seat.with(|status| status.rejected = Some(ack.rejected));
+/// Hears what an edge tells.
+struct Ear {
+    serves: Arc<Serves>,
+    edge: String,
+    cell: Cell,
+    service: Service,
+    seat: Arc<Seat>,
+}
+
+impl Ear {
+    fn hear(&self, message: Option<Up>) {
+        match message {
+            Some(Up::Acknowledgement(ack)) if request::check_acknowledgement(&ack).is_ok() => {
+                if ack.rejected.is_empty() {
+                    self.seat.with(|status| status.acknowledged = status.acknowledged.max(ack.nonce));
+                } else {
+                    let (edge, nonce, reason) = (&self.edge, ack.nonce, &ack.rejected);
+                    tracing::warn!(edge, nonce, reason, "edge refused a change; it keeps what it had");
+                    self.seat.with(|status| status.rejected = Some(ack.rejected));
+                }
+            }
+            Some(Up::Calls(calls)) => self.calls(calls),
+            _ => tracing::warn!(edge = self.edge, "edge sent a message that is not understood; skipped"),
+        }
+    }
+
+    /// Events of calls, each for itself: one that cannot be read takes no other with it.
+    fn calls(&self, calls: CallEvents) {
+        let (mut told, mut skipped, mut why) = (0, 0_u64, None);
+        for event in calls.events {
+            match request::read_call_event(event) {
+                Ok(event) => {
+                    told += 1;
+                    self.remember(&event);
+                }
+                Err(violations) => {
+                    skipped += 1;
+                    why.get_or_insert(violations);
+                }
             }
         }
-        Some(Up::Calls(calls)) if request::check_call_events(&calls).is_ok() => {
-            let (told, dropped) = (calls.events.len() as u64, calls.dropped);
-            seat.with(|status| {
-                status.events.0 += told;
-                status.events.1 = status.events.1.max(dropped);
-            });
+        if let Some(why) = why {
+            tracing::warn!(edge = self.edge, skipped, %why, "edge told of calls what cannot be read; the others were taken");
         }
-        _ => tracing::warn!(edge, "edge sent a message that is not understood; skipped"),
+        self.seat.with(|status| {
+            status.events.0 += told;
+            status.events.1 = status.events.1.max(calls.dropped);
+        });
+    }
+
+    /// Keeps a decision of a tenant that the edge serves: of another it has nothing to tell.
+    fn remember(&self, event: &CallTold) {
+        let Some(fact) = event.made.as_ref().filter(|_| self.serves.tenant(&event.tenant)) else { return };
+        if let Some(tenant) = self.cell.view().load().view.tenant(event.tenant.as_str()) {
+            self.service.remember(tenant.id(), fact);
+        }
     }
 }

@@ -46,7 +46,7 @@ pub struct Services {
 pub fn build(life: &Life, cell: &Cell, config: &Config) -> Services {
     let service = service::Service::new(cell.clone(), config);
     let edges = Edges::new(config.edges_max);
-    let feed = feed::Feed::new(life.clone(), cell.clone(), edges.clone());
+    let feed = feed::Feed::new(life.clone(), cell.clone(), edges.clone(), service.clone());
     Services {
         routing: grpc::Server::new(grpc::Grpc::new(service.clone(), life.drain.clone())),
         route_call: Arc::new(service),

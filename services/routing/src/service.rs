@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
+use prost::Message as _;
 use tandem_cell::Cell;
 use tandem_cell::follower::Snapshot;
-use tandem_domain::id::Revision;
+use tandem_domain::id::{Revision, TenantId};
+use tandem_domain::number::Number;
 use tandem_domain::routing::attempt::Facts;
 use tandem_domain::routing::decision::{Decision, Outcome};
 use tandem_domain::routing::trail::{NoTrail, Steps};
@@ -131,6 +133,19 @@ impl Service {
         let decision = out.get(place).unwrap_or_default();
         self.0.ring.fill(sequence, index, call.attempt_bytes(), decision);
         Ok(())
+    }
+
+    /// Keeps a decision that an edge made of a tenant's call.
+    pub(crate) fn remember(&self, tenant: &TenantId, fact: &pb::DecisionFact) {
+        let (Some(attempt), Some(decision)) = (&fact.attempt, &fact.decision) else { return };
+        let index = Index {
+            at_us: fact.at_us,
+            tenant: tenant.incarnation,
+            called: Number::parse_canonical(&decision.called),
+            call_id: ring::hash(&attempt.call_id),
+            routed: matches!(decision.outcome, Some(pb::decision::Outcome::Route(_))),
+        };
+        self.0.ring.fill(self.0.ring.take(), index, &attempt.encode_to_vec(), &decision.encode_to_vec());
     }
 
     /// The whole expected way of one call, with every rule that was considered. Kept nowhere.

@@ -9,10 +9,12 @@ use tandem_domain::routing::decision::{Carriage, Decision, Outcome, Reason};
 use tandem_domain::routing::trail::{NoTrail, Steps};
 use tandem_domain::view::TenantView;
 use tandem_proto::routing::v1::call_event::Kind;
+use tandem_proto::routing::v1::{CallEvent, DecisionFact};
 use tandem_sip::message::{Header, Keys, Message};
 use tandem_sip::proxy::CallId;
 use tandem_sip::time::Now;
 use tandem_sip::transaction::Peer;
+use tandem_wire::decision::{Made, Source};
 
 use super::Engine;
 use super::incoming::Owner;
@@ -89,8 +91,6 @@ impl Engine {
                 return self.reject(id, rejection.reason, now);
             }
         };
-        let first = route.targets.first().map_or("", |t| t.trunk.as_str());
-        self.tell(&owner.tenant, keys.call_id, &decided.id, Kind::Decided, 0, first);
         if route.carriage == Carriage::Redirect
             && let Some(contacts) = contacts(&route, said.called)
         {
@@ -134,8 +134,47 @@ impl Engine {
         if let Outcome::Reject(rejection) = &decision.outcome {
             self.counters.refused(rejection.reason);
         }
+        self.tell_decided(q, &attempt, &decision, &id, now);
         self.observe(q, &decision, &id, steps, now);
         Decided { decision, id, alike }
+    }
+
+    /// Tells upstream what was asked and decided, which then lists it.
+    fn tell_decided(
+        &self,
+        q: &Question<'_>,
+        attempt: &CallAttempt<'_>,
+        decision: &Decision,
+        id: &DecisionId,
+        now: Now,
+    ) {
+        if !self.events.are_wanted() {
+            return;
+        }
+        let (at_us, id, tenant) = (self.clock.unix_micros(), id.to_string(), &q.tenant.id().name);
+        let age = self.state.facts.age(now).map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        let source = if age.is_some() { Source::LastGood } else { Source::Live };
+        let stale_ms = age.unwrap_or(self.state.facts.store_stale_ms);
+        let made = Made { tenant, id: &id, source, stale_ms };
+        let made = DecisionFact {
+            at_us,
+            attempt: Some(tandem_wire::attempt::message(attempt, q.call_id)),
+            decision: Some(tandem_wire::decision::decision(decision, made)),
+        };
+        let first = match &decision.outcome {
+            Outcome::Route(route) => route.targets.first().map(|t| t.trunk.to_string()),
+            Outcome::Reject(_) => None,
+        };
+        self.events.tell(CallEvent {
+            tenant: tenant.to_string(),
+            call_id: q.call_id.to_owned(),
+            decision: id,
+            at_us,
+            kind: Kind::Decided.into(),
+            sip_status: 0,
+            trunk: first.unwrap_or_default(),
+            made: Some(made),
+        });
     }
 
     fn ask(

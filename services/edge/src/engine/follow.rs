@@ -301,6 +301,7 @@ impl Engine {
             kind: kind.into(),
             sip_status: u32::from(status),
             trunk: trunk.unwrap_or_default(),
+            made: None,
         });
     }
 
@@ -325,6 +326,7 @@ impl Engine {
             kind: kind.into(),
             sip_status: u32::from(status),
             trunk: trunk.to_owned(),
+            made: None,
         });
     }
 }

@@ -100,5 +100,11 @@ pub const REJECTION_BYTES_MAX: usize = 4_096;
 /// Events of calls in one message: what an edge under full load has in a moment; it counts what it drops.
 pub const CALL_EVENTS_MAX: usize = 1_024;
 
+/// Encoded bytes of such a message after which the next begins. One event stays below 32 KiB.
+pub const CALL_EVENTS_BYTES: usize = 1024 * 1024;
+
+/// A decision that an edge made, encoded: four trunks of sixteen addresses stay below it.
+pub const DECISION_BYTES_MAX: usize = 16 * 1024;
+
 /// Violations that one refusal tells: enough to mend a record in one go, little enough for a trailer of 8 KiB.
 pub const VIOLATIONS_MAX: usize = 16;

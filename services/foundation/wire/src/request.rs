@@ -2,16 +2,18 @@
 
 mod route;
 
+use prost::Message as _;
 use tandem_domain::document::terms::Source;
 use tandem_domain::id::{ListenerName, StationId, TenantName};
 use tandem_domain::number::Number;
 use tandem_proto::routing::v1 as routing;
-use tandem_proto::routing::v1::follow_request::{Acknowledgement, CallEvents, Hello};
+use tandem_proto::routing::v1::follow_request::{Acknowledgement, Hello};
+use tandem_proto::routing::v1::{CallEvent, DecisionFact};
 use tandem_proto::station::v1 as station;
 use tandem_proto::station::v1::resolve_user_request::Key;
 
 use crate::limits::{
-    ACCOUNT_BYTES_MAX, ADDRESS_BYTES_MAX, CALL_EVENTS_MAX, CALL_ID_BYTES_MAX, EDGE_BYTES_MAX,
+    ACCOUNT_BYTES_MAX, ADDRESS_BYTES_MAX, CALL_ID_BYTES_MAX, DECISION_BYTES_MAX, EDGE_BYTES_MAX,
     HELLO_TENANTS_MAX, LISTENERS_MAX, NUMBER_BYTES_MAX, REJECTION_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
 use crate::name::{Child, Name};
@@ -258,30 +260,50 @@ pub fn check_acknowledgement(acknowledgement: &Acknowledgement) -> Result<(), Vi
     reader.finish(Some(()))
 }
 
-/// Looks at the events of calls that an edge tells.
+/// An event of a call that an edge told, checked.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CallTold {
+    /// Whose call it was.
+    pub tenant: TenantName,
+    /// What was asked and decided, if that is what happened.
+    pub made: Option<DecisionFact>,
+}
+
+/// Reads an event of a call that an edge tells. Each stands for itself: one that is wrong takes no other with it.
 ///
 /// # Errors
-/// When there are too many at once, or a text is too long.
-pub fn check_call_events(calls: &CallEvents) -> Result<(), Violations> {
+/// A text that is too long, or a decision of another tenant.
+pub fn read_call_event(event: CallEvent) -> Result<CallTold, Violations> {
     let mut reader = Reader::new();
-    if calls.events.len() > CALL_EVENTS_MAX {
-        let problem = format!("has {} events", calls.events.len());
-        reader.wrong("calls.events", problem, format!("at most {CALL_EVENTS_MAX} in one message"));
-        return reader.finish(None);
+    let tenant = reader.name("event.tenant", &event.tenant, TenantName::parse);
+    reader.check_line("event.call_id", &event.call_id, CALL_ID_BYTES_MAX);
+    reader.check_line("event.decision", &event.decision, EDGE_BYTES_MAX);
+    reader.check_line("event.trunk", &event.trunk, EDGE_BYTES_MAX);
+    if let (Some(tenant), Some(fact)) = (&tenant, &event.made) {
+        check_made(&mut reader, tenant, fact);
     }
-    reader.inside("calls", |reader| {
-        reader.inside("events", |reader| {
-            for (at, event) in calls.events.iter().enumerate() {
-                reader.at(at, |reader| {
-                    let _ = reader.name("tenant", &event.tenant, TenantName::parse);
-                    reader.check_line("call_id", &event.call_id, CALL_ID_BYTES_MAX);
-                    reader.check_line("decision", &event.decision, EDGE_BYTES_MAX);
-                    reader.check_line("trunk", &event.trunk, EDGE_BYTES_MAX);
-                });
-            }
-        });
-    });
-    reader.finish(Some(()))
+    reader.finish(tenant.map(|tenant| CallTold { tenant, made: event.made }))
+}
+
+/// Looks at a decision that an edge made: it is remembered as its own are by the process that it was told.
+fn check_made(reader: &mut Reader, tenant: &TenantName, fact: &DecisionFact) {
+    if let Err(why) = crate::attempt::Attempt::read(fact.attempt.as_ref()) {
+        let why = why.to_string();
+        reader.wrong("event.made.attempt", format!("cannot be read: {why}"), "as `RouteCall` takes it");
+    }
+    let Some(decision) = &fact.decision else {
+        return reader.wrong("event.made.decision", "is missing", "say what was decided");
+    };
+    let named = Name::parse("event.made.decision.name", &decision.name);
+    if !named.is_ok_and(|n| n.tenant == *tenant && matches!(n.child, Some(Child::Decision(_)))) {
+        let fix = "tenants/{tenant}/decisions/{decision}, of the event's tenant";
+        reader.wrong("event.made.decision.name", "names no decision of its tenant", fix);
+    }
+    let bytes = decision.encoded_len();
+    if bytes > DECISION_BYTES_MAX {
+        let fix = format!("at most {DECISION_BYTES_MAX}");
+        reader.wrong("event.made.decision", format!("has {bytes} bytes"), fix);
+    }
 }
 
 #[cfg(test)]

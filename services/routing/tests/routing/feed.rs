@@ -135,6 +135,68 @@ async fn what_an_edge_acknowledges_and_refuses_is_seen_and_leaving_is_too() {
     eventually(|| seen(&rig).is_none()).await;
 }
 
+/// What an edge decided of a tenant's call.
+fn decided(tenant: &str, of: &str, call_id: &str) -> pb::CallEvent {
+    let attempt = pb::CallAttempt {
+        ingress: Some(pb::call_attempt::Ingress::Trunk("gateway".into())),
+        called: "sip:+493023125101@edge.example".into(),
+        call_id: call_id.into(),
+        ..Default::default()
+    };
+    let decision = pb::Decision {
+        name: format!("tenants/{of}/decisions/edge-1-7"),
+        called: "+493023125101".into(),
+        outcome: Some(pb::decision::Outcome::Route(pb::Route::default())),
+        ..Default::default()
+    };
+    let made = pb::DecisionFact { at_us: 5, attempt: Some(attempt), decision: Some(decision) };
+    let kind = pb::call_event::Kind::Decided.into();
+    pb::CallEvent {
+        tenant: tenant.into(),
+        call_id: call_id.into(),
+        kind,
+        made: Some(made),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn what_an_edge_decided_is_listed_and_what_cannot_be_read_of_it_takes_nothing_with_it() {
+    let rig = rig().await;
+    rig.brandt("brandt").await;
+    rig.brandt("other").await;
+    let mut edge = Follower::start(&rig, "brandt").await;
+    edge.until(|_, snapshots| snapshots == 1).await;
+    let events = vec![
+        decided("brandt", "brandt", &"x".repeat(300)),
+        decided("brandt", "other", "named-wrongly"),
+        decided("other", "other", "of-another"),
+        decided("nobody", "nobody", "of-nobody"),
+        decided("brandt", "brandt", "good"),
+    ];
+    let calls = pb::follow_request::CallEvents { events, dropped: 0 };
+    let message = Some(pb::follow_request::Message::Calls(calls));
+    edge.up.send(pb::FollowRequest { message }).await.unwrap();
+    eventually(|| rig.edges.list().first().is_some_and(|e| e.events.0 == 3)).await;
+    let list = async |request: pb::ListDecisionsRequest| {
+        let listed = rig.client().list_decisions(request).await.unwrap().into_inner();
+        listed.decisions
+    };
+    let all =
+        |tenant: &str| pb::ListDecisionsRequest { parent: format!("tenants/{tenant}"), ..Default::default() };
+    assert_eq!(list(all("brandt")).await, [decided("brandt", "brandt", "good").made.unwrap()]);
+    assert_eq!(list(all("other")).await, []);
+    let found = |number: &str, outcome: pb::OutcomeKind| pb::ListDecisionsRequest {
+        number: number.into(),
+        call_id: "good".into(),
+        outcome: outcome.into(),
+        ..all("brandt")
+    };
+    assert_eq!(list(found("+493023125101", pb::OutcomeKind::Routed)).await.len(), 1);
+    assert_eq!(list(found("+493023125102", pb::OutcomeKind::Routed)).await.len(), 0);
+    assert_eq!(list(found("+493023125101", pb::OutcomeKind::Rejected)).await.len(), 0);
+}
+
 #[tokio::test]
 async fn a_feed_and_a_stream_end_when_the_process_drains() {
     let rig = rig().await;

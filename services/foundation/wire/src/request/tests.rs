@@ -93,12 +93,39 @@ fn an_edge_greets_with_names_that_are_names() {
 #[test]
 fn what_an_edge_reports_is_bounded() {
     let event = routing::CallEvent { tenant: "acme".into(), ..Default::default() };
-    let events = |n| CallEvents { events: vec![event.clone(); n], dropped: 0 };
-    assert!(check_call_events(&events(CALL_EVENTS_MAX)).is_ok());
-    assert_eq!(fields(check_call_events(&events(CALL_EVENTS_MAX + 1))), ["calls.events"]);
-    let long = routing::CallEvent { call_id: "x".repeat(CALL_ID_BYTES_MAX + 1), ..event.clone() };
-    let bad = CallEvents { events: vec![event.clone(), long], dropped: 0 };
-    assert_eq!(fields(check_call_events(&bad)), ["calls.events[1].call_id"]);
+    assert_eq!(read_call_event(event.clone()).unwrap().tenant.as_str(), "acme");
+    let long = routing::CallEvent { call_id: "x".repeat(CALL_ID_BYTES_MAX + 1), ..event };
+    assert_eq!(fields(read_call_event(long)), ["event.call_id"]);
     let rejected = "x".repeat(REJECTION_BYTES_MAX + 1);
     assert!(check_acknowledgement(&Acknowledgement { nonce: 1, rejected }).is_err());
+}
+
+#[test]
+fn a_decision_that_an_edge_made_is_its_tenants_and_bounded() {
+    let attempt = routing::CallAttempt {
+        ingress: Some(routing::call_attempt::Ingress::Trunk("gateway".into())),
+        called: "sip:+4930123@edge.example".into(),
+        ..Default::default()
+    };
+    let decision = |name: &str| routing::Decision { name: name.into(), ..Default::default() };
+    let event = |attempt: &routing::CallAttempt, decision| routing::CallEvent {
+        tenant: "acme".into(),
+        made: Some(DecisionFact { at_us: 1, attempt: Some(attempt.clone()), decision }),
+        ..Default::default()
+    };
+    let good = event(&attempt, Some(decision("tenants/acme/decisions/edge-1-1")));
+    assert_eq!(read_call_event(good.clone()).unwrap().made, good.made);
+    for name in ["", "tenants/acme", "tenants/acme/users/a", "tenants/other/decisions/edge-1-1"] {
+        let bad = event(&attempt, Some(decision(name)));
+        assert_eq!(fields(read_call_event(bad)), ["event.made.decision.name"], "{name}");
+    }
+    assert_eq!(fields(read_call_event(event(&attempt, None))), ["event.made.decision"]);
+    let large = routing::Decision {
+        called: "1".repeat(DECISION_BYTES_MAX),
+        ..decision("tenants/acme/decisions/edge-1-1")
+    };
+    assert_eq!(fields(read_call_event(event(&attempt, Some(large)))), ["event.made.decision"]);
+    let nowhere = routing::CallAttempt { called: String::new(), ..attempt };
+    let bad = event(&nowhere, Some(decision("tenants/acme/decisions/edge-1-1")));
+    assert_eq!(fields(read_call_event(bad)), ["event.made.attempt"]);
 }

@@ -97,7 +97,9 @@ fn read_requests(tenant: &TenantName, bytes: &[u8]) {
         match message.message {
             Some(Follow::Hello(hello)) => drop(request::read_hello(hello)),
             Some(Follow::Acknowledgement(ack)) => drop(request::check_acknowledgement(&ack)),
-            Some(Follow::Calls(calls)) => drop(request::check_call_events(&calls)),
+            Some(Follow::Calls(calls)) => {
+                calls.events.into_iter().for_each(|event| drop(request::read_call_event(event)));
+            }
             None => {}
         }
     }
