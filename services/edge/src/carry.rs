@@ -4,12 +4,14 @@
 //! What enters a header line here is either configuration, which has no control characters when it has compiled, or
 //! a URI that the parser has checked character by character; [`safe`] holds it all the same.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 use tandem_domain::document::terms::{DiversionForm, Transport as Way};
+use tandem_domain::id::TrunkName;
 use tandem_domain::routing::decision::{Identity, Route, Target};
 use tandem_domain::tenant::{Config, TrunkIx};
 use tandem_sip::message::{Header, Message, addresses};
@@ -51,6 +53,46 @@ pub(crate) struct Carry<'a> {
     pub(crate) tenant: &'a tandem_domain::id::TenantId,
 }
 
+/// A target that no call can be sent to, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    trunk: TrunkName,
+    host: Arc<str>,
+    port: u16,
+    why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    NoAddress,
+    NoListener(Transport, bool),
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "trunk {}, {}:{}: ", self.trunk, self.host, self.port)?;
+        match self.why {
+            Why::NoAddress => f.write_str("the name has no address"),
+            Why::NoListener(Transport::Tls, _) => {
+                f.write_str("this release's edge does not carry TLS; set the trunk's transport to Tcp or Udp")
+            }
+            Why::NoListener(way, v4) => {
+                let (way, family) = (way.name(), if v4 { "IPv4" } else { "IPv6" });
+                write!(f, "no listener of this edge speaks {way} over {family}; give it one with --listen")
+            }
+        }
+    }
+}
+
+/// What a route comes to.
+#[derive(Debug, Default)]
+pub(crate) struct Targets {
+    pub(crate) targets: Vec<proxy::Target>,
+    /// The places that their tags number.
+    pub(crate) tried: Vec<Tried>,
+    pub(crate) left: SmallVec<[Left; 1]>,
+}
+
 /// A target with the address of the trunk that it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Tried {
@@ -69,21 +111,30 @@ pub(crate) fn contacts<'r>(route: &'r Route, called: &str) -> Option<SmallVec<[&
 impl Carry<'_> {
     /// The targets of a route, in order, with the places that their tags number. Hosts without an address are left
     /// out, and so are trunks that no listener can reach.
-    pub(crate) fn targets(
-        &self,
-        route: &Route,
-        mut address: impl FnMut(&str) -> Option<IpAddr>,
-    ) -> (Vec<proxy::Target>, Vec<Tried>) {
-        let (mut targets, mut tried) = (Vec::with_capacity(route.targets.len()), Vec::new());
+    pub(crate) fn targets(&self, route: &Route, mut address: impl FnMut(&str) -> Option<IpAddr>) -> Targets {
+        let mut made = Targets { targets: Vec::with_capacity(route.targets.len()), ..Targets::default() };
+        let Targets { targets, tried, left } = &mut made;
+        let leave = |target: &Target, why| Left {
+            trunk: target.trunk.clone(),
+            host: Arc::clone(&target.host),
+            port: target.port,
+            why,
+        };
         let mut last: Option<(Arc<Identity>, Written)> = None;
         for target in &route.targets {
-            let Some(ip) = address(&target.host) else { continue };
+            let Some(ip) = address(&target.host) else {
+                left.push(leave(target, Why::NoAddress));
+                continue;
+            };
             let written = match &last {
                 Some((identity, written)) if Arc::ptr_eq(identity, &target.identity) => written.clone(),
                 _ => self.written(target),
             };
             for transport in self.transports(target.transport, &written) {
-                let Some(listener) = self.listener_to(target, transport, ip) else { continue };
+                let Some(listener) = self.listener_to(target, transport, ip) else {
+                    left.push(leave(target, Why::NoListener(transport, ip.is_ipv4())));
+                    continue;
+                };
                 let peer = Peer { address: (ip, target.port).into(), transport, listener, connection: 0 };
                 let place = self.place(target);
                 targets.push(proxy::Target {
@@ -104,7 +155,7 @@ impl Carry<'_> {
             }
             last = Some((Arc::clone(&target.identity), written));
         }
-        (targets, tried)
+        made
     }
 
     fn place(&self, target: &Target) -> Place {

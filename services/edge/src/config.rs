@@ -107,7 +107,9 @@ pub enum ConfigError {
     #[error("two listeners are named {0}; names tell them apart in tenants' claims")]
     SameName(String),
     /// Bound to every address, and peers must be told one.
-    #[error("listener {0} is bound to every address; say by which it is reached with `advertised`")]
+    #[error(
+        "listener {0} is bound to every address; say by which host peers reach it with `advertised` (--advertise HOST)"
+    )]
     NotAdvertised(String),
     /// An advertised host that cannot stand in a header.
     #[error("`advertised` of listener {0} is no host name or address")]

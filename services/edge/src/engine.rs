@@ -37,6 +37,7 @@ use crate::events::Events;
 use crate::facts::{Live, Place};
 use crate::listeners::Listeners;
 use crate::names::Names;
+use crate::seldom::Seldom;
 use crate::stats::Counters;
 use crate::tenancy::Scopes;
 use crate::trace::SharedObserver;
@@ -127,6 +128,9 @@ pub(crate) struct State {
     last_heard: Now,
     /// Whose dialog a BYE ends that is just passing.
     ending: Option<(TenantId, String)>,
+    /// What is told of strangers, and of calls that no target takes.
+    strangers_told: Seldom,
+    unreachable_told: Seldom,
     /// For messages that are read again.
     table: Box<Table>,
     outputs: Vec<Output>,
@@ -162,6 +166,8 @@ impl State {
             draining: false,
             last_heard: Now::ZERO,
             ending: None,
+            strangers_told: Seldom::default(),
+            unreachable_told: Seldom::default(),
             table: Box::default(),
             outputs: Vec::new(),
             leaving: Vec::new(),

@@ -53,6 +53,8 @@ pub(crate) struct Given {
     pub(crate) channel: Channel,
     /// What goes with the call: a bearer token.
     pub(crate) metadata: MetadataMap,
+    /// What people know it by.
+    pub(crate) name: String,
     pub(crate) config: Config,
     pub(crate) listeners: Vec<String>,
     pub(crate) clock: Clock,
@@ -141,8 +143,9 @@ impl Feed {
             let wait = self.given.chance.jitter(pause, 50);
             // A process that leaves ends its own feed: that is no news.
             if !drain.is_draining() {
-                let (calls, mend) = meaning(&ended, self.given.facts.borrow().ready);
-                tracing::warn!(upstream = %ended, again_in = ?wait, "the feed is not there; {calls}; {mend}");
+                let (calls, mend) = meaning(&ended, &self.given.facts.borrow(), self.given.clock.monotonic());
+                let upstream = &self.given.name;
+                tracing::warn!(upstream, why = %ended, again_in = ?wait, "the feed is not there; {calls}; {mend}");
             }
             self.lost();
             let clock = self.given.clock.clone();
@@ -339,11 +342,12 @@ impl Feed {
 }
 
 /// What it means for calls that the feed is not there, and what mends it.
-fn meaning(ended: &Ended, ready: bool) -> (&'static str, &'static str) {
-    let calls = if ready {
-        "calls go on by the last good one"
+fn meaning(ended: &Ended, facts: &Facts, now: Duration) -> (String, &'static str) {
+    let calls = if facts.ready {
+        let age = facts.age(now).unwrap_or_default();
+        format!("calls go on by the last good one, {} s old", age.as_secs())
     } else {
-        "there was none yet, so that every call is a stranger's"
+        "there was none yet, so that every call is a stranger's".to_owned()
     };
     let code = match ended {
         Ended::Status(status) => status.code(),
@@ -404,12 +408,15 @@ mod tests {
     #[test]
     fn a_feed_that_is_not_there_says_what_that_means_and_what_mends_it() {
         let of = |ended, ready| {
-            let (calls, mend) = meaning(&ended, ready);
+            let away = Away { since: Duration::from_secs(3), before: Duration::from_secs(7200) };
+            let facts = Facts { ready, away: Some(away), ..Facts::default() };
+            let (calls, mend) = meaning(&ended, &facts, Duration::from_secs(9));
             format!("{calls}; {mend}")
         };
         let status = |code| Ended::Status(tonic::Status::new(code, ""));
         assert!(
-            of(Ended::Closed, true).starts_with("calls go on by the last good one; see that upstream runs")
+            of(Ended::Closed, true)
+                .starts_with("calls go on by the last good one, 7206 s old; see that upstream runs")
         );
         assert!(of(Ended::Closed, false).starts_with("there was none yet"));
         assert!(of(status(Code::Unauthenticated), false).ends_with("that upstream knows"));

@@ -42,6 +42,7 @@ mod facts;
 mod feed;
 mod listeners;
 mod names;
+mod seldom;
 pub mod stats;
 mod tenancy;
 pub mod trace;
@@ -81,6 +82,8 @@ pub enum Upstream {
         channel: Channel,
         /// What goes with the call.
         metadata: MetadataMap,
+        /// What people know it by: its URL.
+        name: String,
     },
 }
 
@@ -188,11 +191,12 @@ pub fn build(mut config: Config, given: Given) -> Result<Edge, ConfigError> {
             keep(&life, view, facts);
             events::nobodys(Arc::clone(&counters))
         }
-        Upstream::Feed { channel, metadata } => {
+        Upstream::Feed { channel, metadata, name } => {
             let (events, outbox) = events::events(Arc::clone(&counters));
             follow(feed::Given {
                 channel,
                 metadata,
+                name,
                 config: config.clone(),
                 listeners: listeners.names(),
                 clock: clock.clone(),

@@ -134,7 +134,7 @@ impl Upstreams {
     fn upstream(&self) -> Upstream {
         let mut metadata = tonic::metadata::MetadataMap::new();
         metadata.insert("authorization", "Bearer t".parse().unwrap());
-        Upstream::Feed { channel: self.channel.clone(), metadata }
+        Upstream::Feed { channel: self.channel.clone(), metadata, name: "http://upstream.example".into() }
     }
 
     async fn session(&mut self) -> Session {

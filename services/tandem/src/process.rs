@@ -162,7 +162,11 @@ pub(crate) async fn up(
     }
     let seen = tokio::time::timeout(SETTLED_WITHIN, seen(&imported, &member)).await;
     seen.context("imported directories were not seen within a minute; is the disk failing?")?;
-    let feed = || Upstream::Feed { channel: channel.clone(), metadata: MetadataMap::new() };
+    let feed = || Upstream::Feed {
+        channel: channel.clone(),
+        metadata: MetadataMap::new(),
+        name: "this process".into(),
+    };
     let start = |edge: edges::Bound| edge.start(feed(), life, &clock, &chance);
     let edges = edges.into_iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
     for edge in &edges {

@@ -162,7 +162,8 @@ impl Edge {
             metadata.insert("authorization", token);
         }
         // Not connected yet: an edge that finds no upstream begins with the last good feed.
-        let upstream = Upstream::Feed { channel: self.server.endpoint()?.connect_lazy(), metadata };
+        let (channel, name) = (self.server.endpoint()?.connect_lazy(), self.server.to_string());
+        let upstream = Upstream::Feed { channel, metadata, name };
         let edge = options.bind()?.start(upstream, life, clock, chance)?;
         edge.ready().await;
         let sockets: Vec<String> = edge

@@ -20,7 +20,7 @@ use super::Engine;
 use super::incoming::Owner;
 use crate::attempt::{Said, refer_to};
 use crate::call::{Call, DecisionId};
-use crate::carry::{Carry, contacts};
+use crate::carry::{Carry, Targets, contacts};
 use crate::facts::Alike;
 use crate::names::Found;
 use crate::trace::{Because, Did, Hop, reasons};
@@ -293,7 +293,7 @@ impl Engine {
             tenant: &call.tenant,
         };
         let names = &mut self.names;
-        let (targets, tried) = carry.targets(&route, |host| match names.find(host, now) {
+        let Targets { targets, tried, left } = carry.targets(&route, |host| match names.find(host, now) {
             Found::Address(ip) => Some(ip),
             Found::Nothing | Found::Asked => None,
         });
@@ -301,8 +301,11 @@ impl Engine {
         let ring = ring.map(|(_, seconds)| std::time::Duration::from_secs(u64::from(*seconds)));
         (call.tried, call.treatment, call.survivable) = (tried, route.treatment, route.survivable);
         let ring = ring.filter(|_| call.is_invite);
-        if targets.is_empty() {
-            tracing::warn!(tenant = %call.tenant, "no target has an address, or a listener that reaches it");
+        if targets.is_empty()
+            && let Some(more) = self.state.unreachable_told.due(now)
+        {
+            let left = left.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            tracing::warn!(tenant = %call.tenant.name, call_id = &*call.call_id, more, "a call has no target that can be tried: {left}");
         }
         self.remember_reached(id);
         self.proxy.route(id, targets, ring, now);

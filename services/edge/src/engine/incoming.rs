@@ -168,13 +168,29 @@ impl Engine {
             }
             Stranger::Unclaimed => {
                 self.counters.strangers.up();
-                tracing::debug!(source = %peer.address, method = keys.method, "a stranger's request");
+                self.tell_of_stranger(keys.method, peer, now);
                 self.config.strangers == Strangers::Refuse
             }
         };
         if answered {
             self.refuse(message, &Refusal::new(403, "Forbidden"), peer, now);
         }
+    }
+
+    /// Says now and then whom the edge takes for nobody's: a gateway that is not claimed gets no answer, and cannot
+    /// tell that from an edge that is not there.
+    fn tell_of_stranger(&mut self, method: &str, peer: Peer, now: Now) {
+        let Some(more) = self.state.strangers_told.due(now) else { return };
+        let (source, listener) = (peer.address, self.listeners.name(peer.listener).unwrap_or_default());
+        if !self.state.facts.ready {
+            return tracing::warn!(%source, method, listener, more, "dropped: there is no feed yet, so that nobody is known");
+        }
+        let ip = peer.address.ip().to_canonical();
+        tracing::warn!(
+            %source, method, listener, more,
+            "dropped: no tenant's trunk claims this source; if it is a tenant's, add to the trunk in its YAML \
+             `ingress: [{{listener: {listener}, source: {ip}}}]`"
+        );
     }
 
     /// Answers a request without keeping a transaction: sent again, it gets the same answer again. A stranger gets

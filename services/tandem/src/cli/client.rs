@@ -41,6 +41,14 @@ impl Interceptor for Bearer {
     }
 }
 
+/// Whom it asks: the URL, without what may be secret in it.
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (scheme, rest) = self.server.split_once("://").unwrap_or(("http", &self.server));
+        write!(f, "{scheme}://{}", rest.rsplit('@').next().unwrap_or_default())
+    }
+}
+
 /// A connection with its credential.
 pub(crate) type Connected = InterceptedService<Channel, Bearer>;
 

@@ -1,0 +1,84 @@
+//! What an edge tells its operator of what it drops, and of calls that it cannot send.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use support::*;
+use tandem_runtime::telemetry::{Format, Log};
+use tandem_runtime::term::Terminal;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Logged {
+    type Writer = Self;
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Logged {
+    /// The lines that hold all of this.
+    fn lines(&self, parts: &[&str]) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| parts.iter().all(|p| line.contains(p))).map(str::to_owned).collect()
+    }
+}
+
+/// Everything that this thread logs: the edge runs on it.
+fn logged() -> (Logged, tracing::subscriber::DefaultGuard) {
+    let logged = Logged::default();
+    let log = Log { filter: "warn".into(), format: Format::Human, terminal: Terminal::plain() };
+    let guard = tracing::subscriber::set_default(log.subscriber(logged.clone()).unwrap());
+    (logged, guard)
+}
+
+#[tokio::test]
+async fn whom_the_edge_takes_for_nobodys_is_named_with_the_fix_and_not_for_every_packet() {
+    let (logged, _guard) = logged();
+    let acme = Tenant::usual(&[EDGE_UNSET], &[EDGE_UNSET]);
+    let bed = Bed::new(view(&[&acme], &["main"]));
+    let stranger = Peer::new("127.8.7.9", bed.udp()).await;
+    for at in 0..5 {
+        stranger.send(&stranger.invite("+493023125101", &format!("s{at}"))).await;
+    }
+    bed.until("all are dropped", |s| s.strangers == 5).await;
+    let fix = "`ingress: [{listener: main, source: 127.8.7.9}]`";
+    assert_eq!(
+        logged.lines(&["127.8.7.9", "INVITE", "no tenant's trunk claims", fix]).len(),
+        1,
+        "{:?}",
+        logged.lines(&[])
+    );
+    assert!(stranger.is_quiet());
+    assert_eq!(logged.lines(&["acme"]), Vec::<String>::new(), "no tenant is named to whoever asks");
+}
+
+#[tokio::test]
+async fn a_call_that_has_no_target_that_can_be_tried_names_each_with_its_reason() {
+    let (logged, _guard) = logged();
+    let mut acme = Tenant::usual(&[EDGE_UNSET], &[EDGE_UNSET]);
+    acme.trunk(1)["transport"] = "Tls".into();
+    acme.trunk(1)["addresses"] = serde_json::json!([{"host": CIC, "port": 5061}]);
+    let bed = Bed::new(view(&[&acme], &["main"]));
+    let gateway = Peer::new(GATEWAY, bed.udp()).await;
+    gateway.send(&gateway.invite("+493023125101", "t1")).await;
+    gateway.expect("SIP/2.0 503").await;
+    let line = logged.lines(&["acme", "t1", &format!("trunk cic, {CIC}:5061"), "does not carry TLS"]);
+    assert_eq!(line.len(), 1, "{:?}", logged.lines(&[]));
+}
