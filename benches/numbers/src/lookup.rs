@@ -6,6 +6,7 @@ use std::hint::black_box;
 
 use tandem_domain::number::Digits;
 use tandem_domain::number::index::Index;
+use tandem_domain::number::prefixes::Prefixes;
 
 use crate::measure::{Chance, bytes, median, per};
 
@@ -98,51 +99,65 @@ fn queries(chance: &mut Chance, rules: &Rules) -> Vec<Query> {
         .collect()
 }
 
-pub fn run(tenants: usize, numbers: usize) {
-    let chance = &mut Chance(88_172_645_463_325_252);
-    for (name, rules, longest) in [
-        ("longest start of random prefixes", prefixes(chance, tenants, numbers), true),
-        ("random whole numbers", whole(chance, tenants, numbers), false),
-    ] {
-        println!("\n{name}, {tenants} tenants x {numbers}");
-        let queries = queries(chance, &rules);
-        compare(&rules, &queries, longest);
-    }
+fn digits(of: &[u8]) -> Digits {
+    Digits::parse(of).unwrap_or_default()
 }
 
-fn compare(rules: &Rules, queries: &[Query], longest: bool) {
-    let (ahash, ahash_bytes) =
-        bytes(|| rules.iter().map(|r| PerLength::<ahash::RandomState>::new(r)).collect::<Vec<_>>());
-    let (fold, fold_bytes) =
-        bytes(|| rules.iter().map(|r| PerLength::<foldhash::fast::RandomState>::new(r)).collect::<Vec<_>>());
-    let build = |r: &Vec<(Vec<u8>, u32)>| Index::build(r.iter().map(|(p, v)| (pack(p), *v)).collect());
-    let (built, built_bytes) = bytes(|| rules.iter().map(build).collect::<Vec<_>>());
-    let (grown, grown_bytes) = bytes(|| {
-        let grow = |r: &Vec<(Vec<u8>, u32)>| {
-            let mut index = Index::default();
-            for (p, v) in r {
-                index.insert(pack(p), *v);
-            }
-            index
-        };
-        rules.iter().map(grow).collect::<Vec<_>>()
-    });
-    let ask = |of: &Vec<Index>, (t, d): &Query| {
-        let digits = Digits::parse(d).unwrap_or_default();
-        let index = &of[*t as usize];
-        if longest { index.longest_prefix(digits) } else { index.find(digits.packed()) }
+/// A table by name, the bytes it holds, and how it is asked.
+type Peer<'a> = (&'a str, usize, Box<dyn Fn(&Query) -> Option<u32> + 'a>);
+
+fn peer<'a, T: 'a>(
+    name: &'a str,
+    rules: &Rules,
+    make: impl Fn(&[(Vec<u8>, u32)]) -> T,
+    get: impl Fn(&T, &[u8]) -> Option<u32> + 'a,
+) -> Peer<'a> {
+    let (tables, bytes) = bytes(|| rules.iter().map(|r| make(r)).collect::<Vec<T>>());
+    (name, bytes, Box::new(move |(tenant, asked)| get(&tables[*tenant as usize], asked)))
+}
+
+pub fn run(tenants: usize, numbers: usize) {
+    let chance = &mut Chance(88_172_645_463_325_252);
+    let hashes = |rules: &Rules| {
+        vec![
+            peer("ahash per length", rules, PerLength::<ahash::RandomState>::new, |of, asked| of.get(asked)),
+            peer("foldhash per length", rules, PerLength::<foldhash::fast::RandomState>::new, |of, asked| {
+                of.get(asked)
+            }),
+        ]
     };
-    type Peer<'a> = (&'a str, usize, Box<dyn Fn(&Query) -> Option<u32> + 'a>);
-    let peers: Vec<Peer<'_>> = vec![
-        ("ahash per length", ahash_bytes, Box::new(|(t, d)| ahash[*t as usize].get(d))),
-        ("foldhash per length", fold_bytes, Box::new(|(t, d)| fold[*t as usize].get(d))),
-        ("index, built", built_bytes, Box::new(|q| ask(&built, q))),
-        ("index, one by one", grown_bytes, Box::new(|q| ask(&grown, q))),
-    ];
+
+    let rules = prefixes(chance, tenants, numbers);
+    println!("\nlongest start of random prefixes, {tenants} tenants x {numbers}");
+    let mut peers = hashes(&rules);
+    let start = |(p, v): &(Vec<u8>, u32)| (digits(p), *v);
+    let built = |r: &[(Vec<u8>, u32)]| Prefixes::build(r.iter().map(start).collect());
+    peers.push(peer("prefixes", &rules, built, |of, asked| of.find(digits(asked))));
+    compare(&peers, &queries(chance, &rules), tenants * numbers);
+    drop(peers);
+
+    let rules = whole(chance, tenants, numbers);
+    println!("\nrandom whole numbers, {tenants} tenants x {numbers}");
+    let mut peers = hashes(&rules);
+    let pair = |(p, v): &(Vec<u8>, u32)| (digits(p).spread(), *v);
+    let built = |r: &[(Vec<u8>, u32)]| Index::build(r.iter().map(pair).collect());
+    let grown = |r: &[(Vec<u8>, u32)]| {
+        let mut index = Index::default();
+        for (key, value) in r.iter().map(pair) {
+            index.insert(key, value);
+        }
+        index
+    };
+    peers.push(peer("index, built", &rules, built, |of, asked| of.find(digits(asked).spread())));
+    peers.push(peer("index, one by one", &rules, grown, |of, asked| of.find(digits(asked).spread())));
+    compare(&peers, &queries(chance, &rules), tenants * numbers);
+}
+
+fn compare(peers: &[Peer<'_>], queries: &[Query], total: usize) {
     for query in queries.iter().take(20_000) {
         let expected = peers[0].2(query);
         assert!(expected.is_some());
-        for (name, _, get) in &peers {
+        for (name, _, get) in peers {
             assert_eq!(get(query), expected, "{name} differs at {query:?}");
         }
     }
@@ -158,13 +173,16 @@ fn compare(rules: &Rules, queries: &[Query], longest: bool) {
             }));
         }
     }
-    let total: usize = rules.iter().map(Vec::len).sum();
-    let medians: Vec<f64> = times.into_iter().map(median).collect();
-    for ((name, bytes, _), time) in peers.iter().zip(&medians) {
+    let medians: Vec<f64> = times.iter().cloned().map(median).collect();
+    for (((name, bytes, _), time), rounds) in peers.iter().zip(&medians).zip(&times) {
         let (each, peer) = (*bytes as f64 / total as f64, peers[0].1 as f64 / total as f64);
+        let mut ratios: Vec<f64> = rounds.iter().zip(&times[0]).map(|(own, peer)| own / peer).collect();
+        ratios.sort_by(f64::total_cmp);
         println!(
-            "{name:20} {time:6.1} ns {:.2}x   {each:5.1} B/number {:.2}x",
-            time / medians[0],
+            "{name:20} {time:6.1} ns {:.2}x ({:.2} to {:.2} by round)   {each:5.1} B/number {:.2}x",
+            ratios[ratios.len() / 2],
+            ratios[0],
+            ratios[ratios.len() - 1],
             each / peer
         );
     }

@@ -8,11 +8,40 @@ pub mod canonical;
 pub mod form;
 pub mod index;
 pub mod parse;
+pub mod prefixes;
 
 pub use canonical::{Numbering, Origin, canonical};
 pub use parse::{Dialled, Refusal, parse};
 
 use std::fmt;
+
+/// An odd multiplier whose bits are in no order (SplitMix64's), and the one that undoes it.
+const MIX: u64 = 0xbf58_476d_1ce4_e5b9;
+const UNMIX: u64 = inverse(MIX);
+
+/// What an odd multiplier must be multiplied with to give 1 (Newton's method: each step doubles the bits that fit).
+const fn inverse(odd: u64) -> u64 {
+    let (mut found, mut step) = (odd, 0);
+    while step < 5 {
+        found = found.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(found)));
+        step += 1;
+    }
+    found
+}
+
+/// Packs eight ASCII digits, side by side. None: one of them is no digit.
+fn eight(text: [u8; 8]) -> Option<u32> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let digits = u64::from_be_bytes(text) ^ (EACH * 0x30);
+    // Above 9 it has its highest bit, or gets it by adding 0x76.
+    if (digits | digits.wrapping_add(EACH * 0x76)) & (EACH * 0x80) != 0 {
+        return None;
+    }
+    let nibbles = digits + EACH;
+    let pairs = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    Some((fours | fours >> 16) as u32)
+}
 
 /// Up to 15 decimal digits, packed so that the order of the integers is the order of the digit strings.
 ///
@@ -32,6 +61,11 @@ impl Digits {
     pub fn parse(s: &[u8]) -> Option<Self> {
         if s.len() > Self::LEN_MAX {
             return None;
+        }
+        // Eight at a time: every number of every call comes this way. The last eight overlap the first.
+        if let (Some(first), Some(last)) = (s.first_chunk(), s.last_chunk()) {
+            let rest = u64::from(eight(*last)?) << (4 * (16 - s.len()));
+            return Some(Self(u64::from(eight(*first)?) << 32 | u64::from(rest as u32)));
         }
         let mut packed = 0_u64;
         for (at, c) in s.iter().enumerate() {
@@ -59,10 +93,20 @@ impl Digits {
         self.0
     }
 
-    /// From the packed form, which the caller got from [`Digits::packed`].
+    /// The packed form with its bits mixed, each form to one of its own: numbers that are alike lie far apart, as
+    /// an [`Index`](index::Index) wants its keys.
     #[must_use]
-    pub const fn from_packed(packed: u64) -> Self {
-        Self(packed)
+    pub const fn spread(self) -> u64 {
+        let mixed = (self.0 ^ self.0 >> 32).wrapping_mul(MIX);
+        (mixed ^ mixed >> 32).wrapping_mul(MIX)
+    }
+
+    /// From [`Digits::spread`].
+    #[must_use]
+    pub const fn from_spread(spread: u64) -> Self {
+        let mixed = spread.wrapping_mul(UNMIX);
+        let packed = (mixed ^ mixed >> 32).wrapping_mul(UNMIX);
+        Self(packed ^ packed >> 32)
     }
 
     /// The first `n` digits, or all if there are fewer.
@@ -222,7 +266,29 @@ mod tests {
             assert_eq!(d.len(), s.len());
         }
         assert_eq!(Digits::parse(b"1234567890123456"), None);
-        assert_eq!(Digits::parse(b"12a"), None);
+        let fifteen = *b"123456789012345";
+        for len in 1..=15 {
+            assert_eq!(Digits::parse(&fifteen[..len]).unwrap().to_string().as_bytes(), &fifteen[..len]);
+            for byte in (0..=u8::MAX).filter(|b| !b.is_ascii_digit()) {
+                for at in 0..len {
+                    let mut text = fifteen;
+                    text[at] = byte;
+                    assert_eq!(Digits::parse(&text[..len]), None, "{byte} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn spread_digits_are_gathered_again_and_lie_far_apart() {
+        let mut eighths = [0; 8];
+        for n in 0..8_000 {
+            let digits = Digits::parse(format!("4930123{n:04}").as_bytes()).unwrap();
+            assert_eq!(Digits::from_spread(digits.spread()), digits);
+            eighths[(digits.spread() >> 61) as usize] += 1;
+        }
+        assert!(eighths.iter().all(|n| (900..1_100).contains(n)), "{eighths:?}");
+        assert_eq!(Digits::from_spread(Digits::default().spread()), Digits::default());
     }
 
     #[test]

@@ -124,10 +124,8 @@ impl Redis {
             Err(Error::Unavailable(why)) => return Err(OpenError::Unreachable(why)),
             Err(other) => return Err(OpenError::Unfit(other.to_string())),
         }
-        let until = self.write_until();
         for shard in Shard::all() {
-            let (node, _) = self.conn(shard, Class::Local, until).await.map_err(OpenError::Unreachable)?;
-            if let Some(why) = self.weakness(node.inner()) {
+            if let Some(why) = self.weakness(shard) {
                 return Err(OpenError::Unfit(why));
             }
         }

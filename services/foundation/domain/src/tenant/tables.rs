@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::document::terms::{RouteOwner, TrunkRole};
+use crate::number::prefixes::Prefixes;
 use crate::number::{Digits, Number};
 
 use super::config::{SiteIx, TrunkIx};
@@ -107,9 +108,34 @@ pub struct Range {
     pub site: Option<SiteIx>,
 }
 
+/// Prefixes, to find the longest that a number has: places in the list that they were given in.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Starts {
+    global: Prefixes,
+    local: Prefixes,
+}
+
+impl Starts {
+    fn new(prefixes: impl Iterator<Item = Prefix> + Clone) -> Self {
+        let of = |global: bool| {
+            let given = prefixes.clone().zip(0..).filter(|(prefix, _)| prefix.global == global);
+            Prefixes::build(given.map(|(prefix, at)| (prefix.digits, at)).collect())
+        };
+        Self { global: of(true), local: of(false) }
+    }
+
+    fn find(&self, number: Number) -> Option<usize> {
+        let starts = if number.is_global() { &self.global } else { &self.local };
+        starts.find(number.digits()).map(|at| at as usize)
+    }
+}
+
 /// The tenant's ranges.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Ranges(Box<[Range]>);
+pub struct Ranges {
+    ranges: Box<[Range]>,
+    starts: Starts,
+}
 
 impl Ranges {
     /// Sorts ranges; of equals the first stays.
@@ -117,19 +143,18 @@ impl Ranges {
     pub fn new(mut ranges: Vec<Range>) -> Self {
         ranges.sort_by_key(|r| r.prefix);
         ranges.dedup_by_key(|r| r.prefix);
-        Self(ranges.into())
+        Self { starts: Starts::new(ranges.iter().map(|r| r.prefix)), ranges: ranges.into() }
     }
 
     /// The range with the longest prefix that a number has.
     #[must_use]
     pub fn find(&self, number: Number) -> Option<&Range> {
-        longest(number, |prefix| self.0.binary_search_by_key(&prefix, |r| r.prefix).ok())
-            .map(|at| &self.0[at])
+        self.ranges.get(self.starts.find(number)?)
     }
 
     /// Every range, by prefix.
     pub fn iter(&self) -> impl Iterator<Item = &Range> {
-        self.0.iter()
+        self.ranges.iter()
     }
 }
 
@@ -166,9 +191,12 @@ impl std::fmt::Display for ExplicitRoute {
     }
 }
 
-/// The explicit routes: single numbers and starts of numbers, each sorted.
+/// The explicit routes: starts of numbers, then single numbers, each sorted.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Routes(Box<[ExplicitRoute]>);
+pub struct Routes {
+    routes: Box<[ExplicitRoute]>,
+    starts: Starts,
+}
 
 impl Routes {
     /// Sorts routes; of equal patterns the first stays.
@@ -176,35 +204,22 @@ impl Routes {
     pub fn new(mut routes: Vec<ExplicitRoute>) -> Self {
         routes.sort_by(|a, b| a.key().cmp(&b.key()).then(a.at.cmp(&b.at)));
         routes.dedup_by(|b, a| a.key() == b.key());
-        Self(routes.into())
+        let starts = routes.iter().take_while(|r| !r.exact).map(|r| r.pattern);
+        Self { starts: Starts::new(starts), routes: routes.into() }
     }
 
     /// The route of a number: the one that names it exactly, or else the longest start.
     #[must_use]
     pub fn find(&self, number: Number) -> Option<&ExplicitRoute> {
-        if self.0.is_empty() {
-            return None;
-        }
         let whole = Prefix { global: number.is_global(), digits: number.digits() };
-        let at = self.at((true, whole, number.ext()));
-        let at = at.or_else(|| longest(number, |prefix| self.at((false, prefix, Digits::default()))));
-        at.map(|at| &self.0[at])
-    }
-
-    fn at(&self, key: (bool, Prefix, Digits)) -> Option<usize> {
-        self.0.binary_search_by(|r| r.key().cmp(&key)).ok()
+        let exact = self.routes.binary_search_by(|r| r.key().cmp(&(true, whole, number.ext())));
+        self.routes.get(exact.ok().or_else(|| self.starts.find(number))?)
     }
 
     /// Every route: starts first, then single numbers, each in the order of digits.
     pub fn iter(&self) -> impl Iterator<Item = &ExplicitRoute> {
-        self.0.iter()
+        self.routes.iter()
     }
-}
-
-/// Asks for each start of a number, the longest first.
-fn longest(number: Number, find: impl Fn(Prefix) -> Option<usize>) -> Option<usize> {
-    let (global, digits) = (number.is_global(), number.digits());
-    (0..=digits.len()).rev().find_map(|n| find(Prefix { global, digits: digits.prefix(n) }))
 }
 
 /// How what people dial becomes a number: rules of the ingress trunk, then of the caller's site, then the

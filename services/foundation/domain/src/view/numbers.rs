@@ -35,7 +35,7 @@ impl Role {
     }
 }
 
-/// An index for each kind of number, so that keys stay digits alone and pack well.
+/// An index for each kind of number, so that keys are digits alone and nothing else need be compared.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NumberMap {
     local: Index,
@@ -55,8 +55,8 @@ pub(super) struct NumberPairs {
 impl NumberPairs {
     pub(super) fn push(&mut self, number: Number, value: u32) {
         let (into, key) = match kind(number) {
-            Kind::Local => (&mut self.local, number.digits().packed()),
-            Kind::Global => (&mut self.global, number.digits().packed()),
+            Kind::Local => (&mut self.local, number.digits().spread()),
+            Kind::Global => (&mut self.global, number.digits().spread()),
             Kind::Extended => (&mut self.extended, extended(number)),
         };
         into.push((key, value));
@@ -86,16 +86,15 @@ fn kind(number: Number) -> Kind {
 }
 
 fn extended(number: Number) -> u64 {
-    // Odd multipliers mix both; the caller compares, so that a collision costs time alone.
-    number.digits().packed().wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        ^ number.ext().packed().rotate_right(32).wrapping_mul(0xd6e8_feb8_6659_fd93)
+    // The caller compares, so that a collision costs time alone.
+    number.digits().spread() ^ number.ext().spread().rotate_left(32)
 }
 
 impl NumberMap {
     fn place(&mut self, number: Number) -> (&mut Index, u64) {
         match kind(number) {
-            Kind::Local => (&mut self.local, number.digits().packed()),
-            Kind::Global => (&mut self.global, number.digits().packed()),
+            Kind::Local => (&mut self.local, number.digits().spread()),
+            Kind::Global => (&mut self.global, number.digits().spread()),
             Kind::Extended => (&mut self.extended, extended(number)),
         }
     }
@@ -113,8 +112,8 @@ impl NumberMap {
     /// The values of a number; of one with an extension perhaps those of others too.
     pub(super) fn get(&self, number: Number) -> SmallVec<[u32; 4]> {
         match kind(number) {
-            Kind::Local => self.local.get(number.digits().packed()),
-            Kind::Global => self.global.get(number.digits().packed()),
+            Kind::Local => self.local.get(number.digits().spread()),
+            Kind::Global => self.global.get(number.digits().spread()),
             Kind::Extended => self.extended.get(extended(number)),
         }
     }
@@ -122,8 +121,8 @@ impl NumberMap {
     /// Each number without extension and its values, then the values of numbers with one, whose number is not kept.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (Option<Number>, u32)> {
         let none = Digits::default();
-        let local = self.local.pairs().map(|(d, v)| (Number::local(Digits::from_packed(d)), v));
-        let global = self.global.pairs().map(move |(d, v)| (Number::global(Digits::from_packed(d), none), v));
+        let local = self.local.pairs().map(|(d, v)| (Number::local(Digits::from_spread(d)), v));
+        let global = self.global.pairs().map(move |(d, v)| (Number::global(Digits::from_spread(d), none), v));
         local.chain(global).chain(self.extended.pairs().map(|(_, v)| (None, v)))
     }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::number::index::Index;
+use rpds::StackSync;
 
 /// Bits of a slot that one level decides. Few, for to copy a node touches the count of each child.
 const BITS: u32 = 3;
@@ -21,7 +21,7 @@ pub(crate) struct Slots<T> {
     /// The first slot that was never used.
     end: u32,
     /// Slots before `end` that are free again.
-    free: Index,
+    free: StackSync<u32>,
 }
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl<T> Clone for Slots<T> {
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { root: None, height: 0, len: 0, end: 0, free: Index::default() }
+        Self { root: None, height: 0, len: 0, end: 0, free: StackSync::new_sync() }
     }
 }
 
@@ -83,10 +83,10 @@ impl<T> Slots<T> {
 
     /// Puts a record in a free slot.
     pub(crate) fn insert(&mut self, record: Arc<T>) -> u32 {
-        let free = self.free.pairs().next();
+        let free = self.free.peek().copied();
         let slot = match free {
-            Some((key, slot)) => {
-                self.free.remove(key, slot);
+            Some(slot) => {
+                self.free.pop_mut();
                 slot
             }
             None => {
@@ -108,7 +108,7 @@ impl<T> Slots<T> {
     pub(crate) fn remove(&mut self, slot: u32) {
         self.set(slot, None);
         self.len -= 1;
-        self.free.insert(u64::from(slot), slot);
+        self.free.push_mut(slot);
     }
 
     fn set(&mut self, slot: u32, record: Option<Arc<T>>) {

@@ -1,10 +1,9 @@
 //! A Redis Cluster: three primaries with two replicas each, and one of three alone for what needs no replicas.
 
 use std::process::Command;
-use std::time::Duration;
 
 use tandem_store::redis::Settings;
-use tandem_store::redis::settings::Shape;
+use tandem_store::redis::settings::{Address, Shape};
 
 use super::rig::until;
 use super::{Server, cli, missing};
@@ -53,14 +52,8 @@ impl Cluster {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        Settings::of(Shape::Cluster(self.servers.iter().take(3).map(Server::address).collect()))
-    }
-
-    /// Settings that ask others than this server who is where, and do not wait for it long.
-    pub(crate) fn settings_without(&self, server: usize) -> Settings {
-        let others = self.servers.iter().enumerate().filter(|(n, _)| *n != server);
-        let shape = Shape::Cluster(others.take(3).map(|(_, s)| s.address()).collect());
-        Settings { write_within: Duration::from_millis(700), ..Settings::of(shape) }
+        let at = |s: &Server| Address { host: "127.0.0.1".to_owned(), port: s.port };
+        Settings::of(Shape::Cluster(self.servers.iter().take(3).map(at).collect()))
     }
 
     /// The servers that are primaries, as those that live say.

@@ -13,7 +13,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tandem_store::redis::settings::Address;
 use tempfile::TempDir;
 
 /// How long a server may take to listen. Far more than it needs, for machines are slow at times.
@@ -89,10 +88,6 @@ impl Server {
 
     pub(crate) fn lives(&self) -> bool {
         self.child.is_some()
-    }
-
-    pub(crate) fn address(&self) -> Address {
-        Address { host: "127.0.0.1".to_owned(), port: self.port }
     }
 
     pub(crate) fn pid(&self) -> u32 {
