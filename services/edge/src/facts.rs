@@ -63,7 +63,8 @@ pub(crate) struct Alike {
 }
 
 impl Alike {
-    /// The key of an attempt; none where no number is called: a dialog or an address does not loop by dial plans.
+    /// The key of an attempt, and how many alike it may meet. None where no number is called, for a dialog or an
+    /// address does not loop by dial plans; or where policy does not count such calls.
     pub(crate) fn of(
         scope: u64,
         config: &Config,
@@ -71,11 +72,13 @@ impl Alike {
         called: Option<Number>,
         ingress: TrunkIx,
         egress: &TrunkName,
-    ) -> Option<Self> {
-        let text = caller.asserted.unwrap_or(caller.from);
+    ) -> Option<(Self, u16)> {
+        let trunk = config.trunk(ingress);
+        let text = caller.asserted.filter(|_| trunk.identity.trusted).unwrap_or(caller.from);
         let origin = Origin { trunk: Some(ingress), site: None };
         let caller = number::parse(text).ok().and_then(|d| number::canonical(config, origin, &d).ok());
-        Some(Self { scope, caller, called: called?, ingress, egress: egress.clone() })
+        let limit = config.limits.alike(Some(trunk.role), caller.is_some())?;
+        Some((Self { scope, caller, called: called?, ingress, egress: egress.clone() }, limit))
     }
 }
 

@@ -119,11 +119,12 @@ impl Engine {
         let attempt = q.said.attempt(q.ingress.as_str(), q.method);
         let (mut decision, mut steps) = self.ask(q.tenant, &attempt, &facts);
         let alike = self.alike(q, &decision);
-        let limit = q.tenant.config().map_or(u16::MAX, |c| c.limits.attempts_alike);
-        let count = alike.as_ref().map_or(0, |key| self.state.live.alike(key));
-        if count >= limit {
-            facts.attempts_alike = count;
-            (decision, steps) = self.ask(q.tenant, &attempt, &facts);
+        if let Some((key, limit)) = &alike {
+            let count = self.state.live.alike(key);
+            if count >= *limit {
+                facts.attempts_alike = count;
+                (decision, steps) = self.ask(q.tenant, &attempt, &facts);
+            }
         }
         self.state.sequence += 1;
         let id = DecisionId { edge: Arc::clone(&self.id), number: self.state.sequence };
@@ -136,7 +137,7 @@ impl Engine {
         }
         self.tell_decided(q, &attempt, &decision, &id, now);
         self.observe(q, &decision, &id, steps, now);
-        Decided { decision, id, alike }
+        Decided { decision, id, alike: alike.map(|(key, _)| key) }
     }
 
     /// Tells upstream what was asked and decided, which then lists it.
@@ -191,9 +192,9 @@ impl Engine {
         }
     }
 
-    /// By what a routed call counts among attempts alike. Emergency calls are exempt; a redirect, which is not counted,
-    /// is compared only where there is any to compare it with.
-    fn alike(&self, q: &Question<'_>, decision: &Decision) -> Option<Alike> {
+    /// By what a routed call counts among attempts alike, and how many it may meet. Emergency calls are exempt; a
+    /// redirect, which is not counted, is compared only where there is any to compare it with.
+    fn alike(&self, q: &Question<'_>, decision: &Decision) -> Option<(Alike, u16)> {
         let Outcome::Route(route) = &decision.outcome else { return None };
         let config = q.tenant.config()?;
         let redirects = || route.carriage == Carriage::Redirect && contacts(route, q.said.called).is_some();

@@ -206,8 +206,12 @@ pub struct Features {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
-    /// Unanswered attempts alike (caller, called, ingress, egress) at once: 1 to 100. None: 3. The next is
-    /// answered 482 (domain rules 3.3).
+    /// Unanswered attempts alike (caller, called, ingress, egress) at once, from CIC, Lync or a SIP proxy, by callers
+    /// who have a number: 1 to 100. None: 3. The next is answered 482 (domain rules 3.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts_alike: Option<u16>,
+    /// The same from anywhere else, and by callers without a number: 1 to 1,000. None: 20. From a gateway, where
+    /// callers without a number cannot be told apart, such calls are not counted at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts_alike_elsewhere: Option<u16>,
 }

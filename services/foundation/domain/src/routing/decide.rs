@@ -97,8 +97,8 @@ impl<'a> Call<'a> {
         if let Some(decision) = self.dialog(trail) {
             return decision;
         }
-        let limit = self.config.limits.attempts_alike;
-        if self.facts.attempts_alike >= limit {
+        let limit = self.config.limits.alike(self.entry.role(), self.caller.number.is_some());
+        if let Some(limit) = limit.filter(|limit| self.facts.attempts_alike >= *limit) {
             trail.step(Rule::AttemptsAlike, Verdict::Won, || {
                 format!(
                     "{} unanswered attempts alike at once, the limit is {limit}",

@@ -9,7 +9,7 @@ mod scope;
 mod sites;
 mod trunks;
 
-use crate::document::policy::{TenantDocument, TenantSpec};
+use crate::document::policy::{self, TenantDocument, TenantSpec};
 use crate::document::{API_VERSION, KIND_TENANT, POLICY_BYTES_MAX};
 use crate::finding::Finding;
 use crate::id::TenantName;
@@ -89,8 +89,6 @@ fn build(scope: &mut Scope<'_>, name: Option<TenantName>, spec: &TenantSpec) -> 
     let trunks = trunks::trunks(scope, &sites, &places);
     let emergency_numbers = sites::emergency(scope, &mut sites, &trunks, &places);
     let treatments = numbers::treatments(scope, &spec.treatments);
-    let attempts =
-        scope.within(spec.limits.attempts_alike, 1, 100, Limits::ATTEMPTS_ALIKE, "spec.limits.attemptsAlike");
     let config = Config {
         name: name?,
         display_name: spec.display_name.as_deref().map(Into::into),
@@ -110,11 +108,25 @@ fn build(scope: &mut Scope<'_>, name: Option<TenantName>, spec: &TenantSpec) -> 
         lync: media::lync(scope, spec),
         survivable: media::survivable(scope, spec),
         features: Features { row5: spec.features.row5 },
-        limits: Limits { attempts_alike: attempts },
+        limits: limits(scope, &spec.limits),
         sites,
         trunks,
     };
     trunks::between(scope, &config);
     media::across(scope, &config);
     Some(config)
+}
+
+fn limits(scope: &mut Scope<'_>, given: &policy::Limits) -> Limits {
+    let (usual, elsewhere) = (Limits::ATTEMPTS_ALIKE, Limits::ATTEMPTS_ALIKE_ELSEWHERE);
+    Limits {
+        attempts_alike: scope.within(given.attempts_alike, 1, 100, usual, "spec.limits.attemptsAlike"),
+        attempts_alike_elsewhere: scope.within(
+            given.attempts_alike_elsewhere,
+            1,
+            1_000,
+            elsewhere,
+            "spec.limits.attemptsAlikeElsewhere",
+        ),
+    }
 }

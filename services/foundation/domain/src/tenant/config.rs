@@ -461,11 +461,29 @@ pub struct Features {
 /// Limits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Unanswered attempts alike at once.
+    /// Unanswered attempts alike at once, of callers with a number from a system of the tenant's.
     pub attempts_alike: u16,
+    /// The same from elsewhere, and of callers without a number.
+    pub attempts_alike_elsewhere: u16,
 }
 
 impl Limits {
     /// Unanswered attempts alike at once, where policy says nothing.
     pub const ATTEMPTS_ALIKE: u16 = 3;
+    /// The same from elsewhere: a company's callers all show its main number, and nobody counts those without one.
+    pub const ATTEMPTS_ALIKE_ELSEWHERE: u16 = 20;
+
+    /// How many unanswered attempts alike may be out when another comes; none: such calls are not counted.
+    ///
+    /// `from` is the role of the ingress trunk (none: a user's own phone), `numbered` whether the caller has a number.
+    /// The loops of domain rules 3.3 pass CIC, Lync or a proxy, and carry the caller round; what comes from a gateway
+    /// is new each time.
+    #[must_use]
+    pub const fn alike(&self, from: Option<TrunkRole>, numbered: bool) -> Option<u16> {
+        match (from, numbered) {
+            (Some(TrunkRole::Cic | TrunkRole::Lync | TrunkRole::SipProxy), true) => Some(self.attempts_alike),
+            (Some(TrunkRole::Gateway), false) => None,
+            _ => Some(self.attempts_alike_elsewhere),
+        }
+    }
 }

@@ -102,6 +102,7 @@ const CASES: &[(&str, &str, &str, Change)] = &[
     ("patience", "value.out_of_range", "spec.trunks[0].timers.only100Ms", |d| d.spec.trunks[0].timers.only_100_ms = Some(60_001)),
     ("port 0", "value.out_of_range", "spec.trunks[0].addresses[0].port", |d| d.spec.trunks[0].addresses[0].port = Some(0)),
     ("no attempt alike", "value.out_of_range", "spec.limits.attemptsAlike", |d| d.spec.limits.attempts_alike = Some(0)),
+    ("attempts alike without end", "value.out_of_range", "spec.limits.attemptsAlikeElsewhere", |d| d.spec.limits.attempts_alike_elsewhere = Some(1_001)),
     ("6 s to answer", "value.out_of_range", "spec.treatments.noAnswerSeconds", |d| d.spec.treatments.no_answer_seconds = Some(6)),
     ("1 s of silence", "value.out_of_range", "spec.survivable.cicSilentSeconds", |d| d.spec.survivable.cic_silent_seconds = Some(1)),
     ("separators in a target", "number.not_canonical", "spec.treatments.onBusy", |d| d.spec.treatments.on_busy = Some("+49 30 1".into())),
@@ -283,7 +284,17 @@ fn defaults_are_filled_in() {
     let cic = config.trunk(config.trunk_named("cic").unwrap());
     assert_eq!((cic.addresses[0].port, config.site(cic.site).name.as_str()), (5061, "cloud"));
     assert!(!config.media.media_may_leave_premises);
-    assert_eq!((config.limits.attempts_alike, config.survivable.cic_silent_seconds), (3, 10));
+    assert_eq!(config.survivable.cic_silent_seconds, 10);
+    let limits = config.limits;
+    for system in [TrunkRole::Cic, TrunkRole::Lync, TrunkRole::SipProxy] {
+        assert_eq!(
+            (limits.alike(Some(system), true), limits.alike(Some(system), false)),
+            (Some(3), Some(20))
+        );
+    }
+    assert_eq!(limits.alike(Some(TrunkRole::Gateway), true), Some(20));
+    assert_eq!(limits.alike(Some(TrunkRole::Gateway), false), None);
+    assert_eq!(limits.alike(None, true), Some(20));
     assert!(config.lync.usage_shared, "Lync compares usages without regard to case");
     let vienna = config.site_named("vienna").unwrap();
     let (d112, d133) =

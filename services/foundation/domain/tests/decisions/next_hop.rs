@@ -4,7 +4,7 @@ use tandem_domain::document::terms::{InboundOption, Model};
 use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts, Hints, Method};
 use tandem_domain::routing::decision::{Owner, Reason};
 
-use crate::common::{self, CALLEES, OPTIONS, World, by_trunk, by_user, user};
+use crate::common::{self, CALLEES, OPTIONS, STRANGER, World, by_trunk, by_user, user};
 use crate::{LYNC_R3, first, outcome};
 
 /// Vector 1: the same number in two tenants with different owners.
@@ -69,18 +69,36 @@ fn nothing_goes_back_where_it_came_from() {
     }
 }
 
-/// Vector 7, at run time: the fourth unanswered attempt alike is answered 482.
+/// Vector 7, at run time: what CIC or Lync sends a fourth time, unanswered, is answered 482. From outside, many who
+/// show one number may call one number, and who shows none is never counted.
 #[test]
 fn the_fourth_attempt_alike_is_a_loop() {
+    let (own, nobody) = ("sip:+49305550101@x;user=phone", "sip:anonymous@anonymous.invalid");
+    let check = |world: &World, ingress, from, limit: Option<u16>| {
+        let called = if ingress == "cic" { "+49305550202" } else { "+49305550103" };
+        for alike in [0, 2, 3, 4, 5, 19, 20, u16::MAX] {
+            let facts = Facts { attempts_alike: alike, ..Facts::default() };
+            let caller = Caller { from, ..Caller::default() };
+            let (decision, _) = world.decide(&CallAttempt { caller, ..by_trunk(ingress, called) }, &facts);
+            let refused = limit.is_some_and(|limit| alike >= limit).then_some(Reason::LoopDetected);
+            assert_eq!(outcome(&decision).err(), refused, "{ingress} {from}: {alike} before");
+            // Emergency calls are exempt.
+            let (decision, _) = world.decide(&by_trunk(ingress, "112"), &facts);
+            assert!(outcome(&decision).is_ok());
+        }
+    };
     let world = World::new(Model::OnPremises, InboundOption::ProxyFirst);
-    for (alike, expected) in [(0, Ok(())), (2, Ok(())), (3, Err(Reason::LoopDetected))] {
-        let facts = Facts { attempts_alike: alike, ..Facts::default() };
-        let (decision, _) = world.decide(&by_trunk("gw", "+49305550101"), &facts);
-        assert_eq!(outcome(&decision).map(|_| ()), expected, "{alike} before");
-        // Emergency calls are exempt.
-        let (decision, _) = world.decide(&by_trunk("cic", "112"), &facts);
-        assert!(outcome(&decision).is_ok());
+    for ingress in ["cic", "lync"] {
+        check(&world, ingress, own, Some(3));
+        check(&world, ingress, nobody, Some(20));
     }
+    check(&world, "gw", STRANGER, Some(20));
+    check(&world, "gw", nobody, None);
+    let world = World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
+        (spec.limits.attempts_alike, spec.limits.attempts_alike_elsewhere) = (Some(4), Some(5));
+    });
+    check(&world, "lync", own, Some(4));
+    check(&world, "gw", STRANGER, Some(5));
     assert_eq!(Reason::LoopDetected.status(), 482);
 }
 

@@ -171,8 +171,8 @@ pub fn spec() -> BoxedStrategy<TenantSpec> {
         },
     );
     let rules = (select(LyncPstnEgress::ALL), lines(), vec(toll(), 0..3), treatments(), lync, survivable);
-    (heads, places, rules, any::<(bool, Option<u16>)>())
-        .prop_map(|(heads, places, rules, (row5, attempts_alike))| TenantSpec {
+    (heads, places, rules, any::<(bool, Option<u16>, Option<u16>)>())
+        .prop_map(|(heads, places, rules, (row5, attempts_alike, attempts_alike_elsewhere))| TenantSpec {
             cell: heads.0,
             display_name: heads.1,
             model: heads.2,
@@ -190,7 +190,7 @@ pub fn spec() -> BoxedStrategy<TenantSpec> {
             lync: rules.4,
             survivable: rules.5,
             features: Features { row5 },
-            limits: Limits { attempts_alike },
+            limits: Limits { attempts_alike, attempts_alike_elsewhere },
         })
         .boxed()
 }
