@@ -76,6 +76,23 @@ async fn a_file_that_is_no_database_is_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_file_that_lost_everything_is_no_new_store() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path()).await;
+    fs::write(dir.path().join("tandem.redb"), b"").unwrap();
+    refused(dir.path(), "it is empty", "Restore it from a backup");
+}
+
+#[tokio::test]
+async fn a_store_that_was_not_made_whole_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("tandem.redb.new"), b"cut short").unwrap();
+    filled(dir.path()).await;
+    assert!(!dir.path().join("tandem.redb.new").exists());
+    open(dir.path()).unwrap().close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_file_cut_short_is_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path()).await;

@@ -16,6 +16,8 @@ use crate::types::SHARDS;
 
 /// The database's file in its directory.
 pub(super) const FILE: &str = "tandem.redb";
+/// The same while it is being made.
+const NEW: &str = "tandem.redb.new";
 /// The file whose lock says that the directory is in use; it holds the user's process id.
 const LOCK: &str = "lock";
 /// How much of the database is cached in memory: the records are in the view of every process anyway.
@@ -128,8 +130,11 @@ pub(super) fn database(place: &Place, world: &World) -> Result<Database, OpenErr
     let mut builder = Database::builder();
     // Every page's checksum is looked at, so that damage is found here and not while a call waits.
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    if let Place::Directory(directory) = place {
+        make(&builder, directory, &path, world)?;
+    }
     let open = || match place {
-        Place::Directory(_) => builder.create(&path),
+        Place::Directory(_) => builder.open(&path),
         Place::Memory => builder.create_with_backend(InMemoryBackend::new()),
         Place::Disk(disk) => builder.create_with_backend(Boxed(disk.open())),
     };
@@ -139,6 +144,29 @@ pub(super) fn database(place: &Place, world: &World) -> Result<Database, OpenErr
     let database = opened.map_err(|_| damaged())?.map_err(|e| refused(&path, &e))?;
     born(&database, &path, world)?;
     Ok(database)
+}
+
+/// Makes the database's file where there is none: whole under another name, so that a file under its own name that
+/// holds nothing has lost what it held.
+fn make(builder: &redb::Builder, directory: &Path, path: &Path, world: &World) -> Result<(), OpenError> {
+    let failed = |why| refused(path, &DatabaseError::Storage(StorageError::Io(why)));
+    match fs::metadata(path) {
+        Ok(file) if file.len() == 0 => {
+            return Err(OpenError::Damaged { path: path.to_owned(), why: "it is empty".into() });
+        }
+        Ok(_) => return Ok(()),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+        Err(why) => return Err(failed(why)),
+    }
+    let new = directory.join(NEW);
+    match fs::remove_file(&new) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(failed(why)),
+        _ => {}
+    }
+    let database = builder.create(&new).map_err(|e| refused(path, &e))?;
+    born(&database, path, world)?;
+    drop(database);
+    fs::rename(&new, path).and_then(|()| File::open(directory)?.sync_all()).map_err(failed)
 }
 
 /// How much is read and written at a time by [`rewrite`].
