@@ -121,7 +121,7 @@ pub enum ConfigError {
     #[error("`id` {0:?} needs 1 to 64 lower-case letters, digits and '-'")]
     Id(String),
     /// The last good feed cannot be opened.
-    #[error("the last good feed {} cannot be opened; mend its directory or rights, or name another with `last_good`", path.display())]
+    #[error("the last good feed {} cannot be opened; mend its directory or rights, or name another with `last_good` (--state FILE)", path.display())]
     LastGood {
         /// Where.
         path: PathBuf,

@@ -18,23 +18,6 @@ use crate::service::StartError;
 use crate::settings::{self, millis};
 use crate::{Place, Simulator, World, cic, gateway, lync};
 
-/// `tandem sim`.
-#[derive(Clone, Debug, Args)]
-#[command(
-    about = "Play a PSTN gateway, a CIC server or a Lync system",
-    long_about = "Plays a PSTN gateway, a CIC server or a Lync system on real sockets, configured in its vendor's own \
-                  terms. Each element needs an IP address of its own: on one machine use 127.x.y.z.",
-    after_long_help = "Examples:\n  \
-        tandem sim cic --config examples/sim/cic.yaml\n  \
-        tandem sim lync --config examples/sim/lync.yaml --status 127.0.0.1:7100\n  \
-        tandem sim gateway --config examples/sim/gateway.yaml --call +14255550101 --caller +12065550001"
-)]
-pub struct SimArgs {
-    /// What to play.
-    #[command(subcommand)]
-    pub simulator: Kind,
-}
-
 /// Which simulator.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Kind {
@@ -181,12 +164,12 @@ mod tests {
 
     #[derive(Parser)]
     struct Cli {
-        #[command(flatten)]
-        sim: SimArgs,
+        #[command(subcommand)]
+        sim: Kind,
     }
 
     fn parse(line: &str) -> Result<Kind, clap::Error> {
-        Cli::try_parse_from(line.split(' ')).map(|cli| cli.sim.simulator)
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.sim)
     }
 
     #[test]

@@ -79,7 +79,7 @@ enum Command {
     /// Watch real SIP calls take the way that each model and each inbound option prescribes.
     Demo(demo::Args),
     /// Play a PSTN gateway, a CIC server or a Lync system.
-    Sim(tandem_sim::cli::SimArgs),
+    Sim(sim::SimArgs),
     /// Help with the callers file, which says who may call the API.
     #[command(subcommand)]
     Caller(small::Caller),

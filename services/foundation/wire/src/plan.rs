@@ -54,7 +54,7 @@ pub fn explanation(decision: pb::Decision, whole: &Plan, trail: &Steps, text: St
 /// # Errors
 /// What is wrong with them, with fields from the request (`assume.agent`).
 pub fn read_assumptions(message: Option<pb::Assumptions>) -> Result<Facts, Violations> {
-    let Some(message) = message else { return Ok(Facts::default()) };
+    let message = message.unwrap_or_default();
     let mut reader = Reader::new();
     let facts = reader.inside("assume", |reader| {
         let agent = reader.some_name("agent", &message.agent, UserId::parse);
@@ -77,7 +77,7 @@ pub fn read_assumptions(message: Option<pb::Assumptions>) -> Result<Facts, Viola
             },
             wan_lost: message.wan_lost,
             premises_media_server_down: message.premises_media_server_down,
-            edge_in_path: message.edge_in_path,
+            edge_in_path: !message.edge_not_in_path,
             ..Facts::default()
         }
     });
@@ -354,15 +354,15 @@ mod tests {
             cic_silent_seconds: 12,
             plug_ins: vec!["jane".into()],
             wan_lost: true,
-            edge_in_path: true,
+            edge_not_in_path: true,
             ..Default::default()
         }))
         .unwrap();
         assert_eq!(facts.agent, UserId::parse("jane").ok());
         assert_eq!(facts.cic_silent_seconds, Some(12));
-        assert!(facts.wan_lost && facts.edge_in_path);
+        assert!(facts.wan_lost && !facts.edge_in_path);
         assert!(facts.endpoints[0].plug_in && facts.endpoints[0].lync_client);
-        assert_eq!(read_assumptions(None), Ok(Facts::default()));
+        assert_eq!(read_assumptions(None), Ok(Facts { edge_in_path: true, ..Facts::default() }));
     }
 
     #[test]

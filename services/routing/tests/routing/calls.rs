@@ -81,7 +81,7 @@ async fn an_explanation_has_the_ladder_the_losers_and_the_what_if() {
     let hops: Vec<&str> = plan.hops.iter().map(|h| h.element.as_str()).collect();
     assert_eq!(
         hops,
-        ["GW", "MED", "FE", "MED", "CIC", "MED", "FE", "LPH"],
+        ["GW", "EDGE", "MED", "FE", "MED", "EDGE", "CIC", "MED", "FE", "LPH"],
         "the double pass of option 3: {}",
         explained.text
     );
@@ -153,6 +153,16 @@ async fn what_an_explanation_assumes_is_taken_for_true() {
     assert_eq!(callee(agent("clara.hoffmann")).await, "Q3");
     let alone = call("brandt", "+493023125104", revision);
     let answer = async |assume| rig.explain(alone.clone(), Some(assume)).await.plan.unwrap().answer;
+    // Lync is met first here: the edge that decided is in the drawing, unless it is asked without it.
+    let drawn = async |assume| {
+        let (parent, attempt) = ("tenants/brandt".into(), queued.attempt.clone());
+        let request = pb::ExplainCallRequest { parent, attempt, assume, min_revision: 0 };
+        let explained = rig.client().explain_call(request).await.unwrap();
+        explained.into_inner().plan.unwrap().hops.iter().any(|h| h.element == "EDGE")
+    };
+    let alone = pb::Assumptions { edge_not_in_path: true, ..Default::default() };
+    assert_eq!([drawn(None).await, drawn(Some(pb::Assumptions::default())).await], [true, true]);
+    assert!(!drawn(Some(alone)).await);
     let connected = pb::Assumptions { plug_ins: vec!["dilek.yilmaz".into()], ..Default::default() };
     assert_ne!(answer(connected).await, answer(pb::Assumptions::default()).await, "the plug-in answers");
     let wrong = pb::Assumptions { agent: "Clara\u{7}".into(), ..Default::default() };

@@ -159,7 +159,7 @@ impl Assume {
             cic_silent_seconds: self.cic_silent,
             plug_ins: self.plug_in,
             premises_media_server_down: self.media_server_down,
-            edge_in_path: !self.edge_not_in_path,
+            edge_not_in_path: self.edge_not_in_path,
             ..pb::Assumptions::default()
         }
     }

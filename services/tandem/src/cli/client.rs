@@ -53,6 +53,11 @@ impl std::fmt::Display for Server {
 pub(crate) type Connected = InterceptedService<Channel, Bearer>;
 
 impl Server {
+    /// A server on this machine that asks for no credential.
+    pub(crate) fn at(address: std::net::SocketAddr) -> Self {
+        Self { server: format!("http://{address}"), token_file: None, ca: None, timeout: 10 }
+    }
+
     /// How long an answer may take.
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout)

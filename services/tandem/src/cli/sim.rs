@@ -1,5 +1,9 @@
 //! `tandem sim`: a simulator in a process of its own.
 
+mod seen;
+
+use std::net::SocketAddr;
+
 use anyhow::Context as _;
 use serde_json::json;
 use tandem_runtime::clock::{Chance, Clock};
@@ -7,16 +11,50 @@ use tandem_runtime::drain::{self, Grace, Life, Phase};
 use tandem_runtime::exit::Exit;
 use tandem_runtime::listen::{Bind, require_loopback};
 use tandem_runtime::serve::Server;
-use tandem_sim::cli::{Error, SimArgs};
+use tandem_sim::cli::{Error, Kind};
 use tandem_sim::{CallResult, Place, Simulator, SimulatorService, StartError, World};
 
 use super::{Global, answer};
 use crate::failure::Input;
 use crate::show;
 
+/// `tandem sim`.
+#[derive(Debug, clap::Args)]
+#[command(
+    about = "Play a PSTN gateway, a CIC server or a Lync system",
+    long_about = "Plays a PSTN gateway, a CIC server or a Lync system on real sockets, configured in its vendor's own \
+                  terms. Each element needs an IP address of its own: on one machine use 127.x.y.z.",
+    after_long_help = "Examples:\n  \
+        tandem sim cic --config examples/sim/cic.yaml\n  \
+        tandem sim lync --config examples/sim/lync.yaml --status 127.0.0.1:7100\n  \
+        tandem sim status 127.0.0.1:7100\n  \
+        tandem sim gateway --config examples/sim/gateway.yaml --call +14255550101 --caller +12065550001"
+)]
+pub(crate) struct SimArgs {
+    #[command(subcommand)]
+    sim: Sim,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Sim {
+    #[command(flatten)]
+    Play(Kind),
+    /// Say what a running simulator saw: its elements, and every leg of every call.
+    #[command(after_long_help = "Examples:\n  \
+        tandem sim status 127.0.0.1:7100\n  \
+        tandem sim status 127.0.0.1:7100 --of +4915112345678 --output json")]
+    Status(seen::Args),
+}
+
 /// Does what `tandem sim` says.
 pub(crate) fn run(args: &SimArgs, global: &Global) -> anyhow::Result<Exit> {
-    let kind = &args.simulator;
+    match &args.sim {
+        Sim::Play(kind) => play(kind, global),
+        Sim::Status(args) => seen::run(args, global),
+    }
+}
+
+fn play(kind: &Kind, global: &Global) -> anyhow::Result<Exit> {
     if kind.run_args().check {
         kind.check()?;
         answer(global, &json!({"ok": true}), || "the configuration is right".to_owned())?;
@@ -30,10 +68,11 @@ pub(crate) fn run(args: &SimArgs, global: &Global) -> anyhow::Result<Exit> {
             let world = World::new(Clock::machine(), Chance::machine(), life.clone());
             let simulator = kind.start(&world).map_err(not_started)?;
             end_at_once(&life);
-            status(args, &simulator, &life)?;
+            let status = status(kind, &simulator, &life)?.map(|at| at.to_string());
             let calls = kind.run_args().calls();
             if calls.is_empty() {
-                return answer(global, &json!({"ready": true}), || "running; Ctrl-C ends it".to_owned());
+                let json = json!({"ready": true, "status": status});
+                return answer(global, &json, || "running; Ctrl-C ends it".to_owned());
             }
             for call in calls {
                 if !place(&simulator, call, global).await? {
@@ -68,20 +107,21 @@ fn end_at_once(life: &Life) {
 }
 
 /// Serves status queries. They name every call, so they are for this machine only.
-fn status(args: &SimArgs, simulator: &Simulator, life: &Life) -> anyhow::Result<()> {
-    let Some(address) = args.simulator.run_args().status else { return Ok(()) };
+fn status(kind: &Kind, simulator: &Simulator, life: &Life) -> anyhow::Result<Option<SocketAddr>> {
+    let Some(address) = kind.run_args().status else { return Ok(None) };
     require_loopback(address, "--status").map_err(|_| {
         Input(format!("--status tells of every call, so it listens on this machine only, not on {address}"))
     })?;
     let listener = Bind::new(address, "--status").tcp()?;
-    show::error(&format!("status at {}", listener.local_addr()?));
+    let at = listener.local_addr()?;
+    show::error(&format!("status at {at}; ask with `tandem sim status {at}`"));
     Server::new("status", life.clone(), Chance::machine())
         .service(SimulatorService::new(simulator.clone()).into_server())
         .descriptors(tandem_proto::DESCRIPTORS)
         .reflection(true)
         .tcp(listener, None)
         .start()?;
-    Ok(())
+    Ok(Some(at))
 }
 
 /// Places one call; whether it was answered.

@@ -16,6 +16,7 @@ fn every_command_has_help_with_its_purpose() {
         "tenant check",
         "directory import",
         "sim",
+        "sim status",
         "caller",
     ] {
         let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
@@ -100,7 +101,7 @@ fn simulators_call_each_other() {
         std::fs::write(&file, text.replace("127.1.0.", &block)).unwrap();
         file.to_str().unwrap().to_owned()
     };
-    let cic = Running::start(&["sim", "cic", "--config", &config("cic")]);
+    let cic = Running::start(&["sim", "cic", "--config", &config("cic"), "--status", "127.0.0.1:0"]);
     let gateway = config("gateway");
     let call = |called: &str| {
         let caller = ["--caller", "+12065550001", "--output", "json"];
@@ -112,10 +113,22 @@ fn simulators_call_each_other() {
         (Some(200), Some(10)),
         "{answered}"
     );
+    let seen = |more: &[&str]| {
+        let status = cic.ready["status"].as_str().unwrap();
+        run(&[&["sim", "status", status][..], more].concat()).ended(0)
+    };
+    let told = seen(&["--of", "+12065550001"]).out;
+    assert!(
+        told.contains("asked for sip:+14255550101@") && told.contains("RTP 10 sent, 10 received"),
+        "{told}"
+    );
+    assert!(seen(&["--of", "+12065550009"]).out.contains("no call was seen"));
+    assert_eq!(seen(&["--output", "json"]).json()["kind"], "cic");
     let nowhere = call("+17775550100").ended(1);
     assert!(nowhere.json()["status"].as_u64().unwrap() >= 400, "{nowhere:#?}");
     assert_eq!(nowhere.err, "");
-    assert_eq!(cic.end().ended(0).err, "");
+    let said = cic.end().ended(0).err;
+    assert_eq!((said.lines().count(), said.starts_with("status at 127.0.0.1:")), (1, true), "{said}");
 }
 
 /// What the README does: the example tenant's gateway, CIC and Lync around `tandem up`, and a call through all of them.
@@ -150,6 +163,9 @@ fn a_call_goes_through_the_example_tenant() {
         let packets = (result["rtpSent"].as_u64(), result["rtpReceived"].as_u64());
         assert_eq!(packets, (Some(10), Some(10)), "{called}: {result}");
     }
+    // What the edge decided of them is listed: with Lync first, Anna's call comes back from there.
+    let listed = up.ask(&["call", "list", "--tenant", "brandt", "--number", "+493023125101"]).ended(0).out;
+    assert!(listed.contains("goes to   lync") && listed.contains("goes to   cic"), "{listed}");
     for running in [cic, lync] {
         running.end().ended(0);
     }
