@@ -154,7 +154,7 @@ impl std::fmt::Debug for DialString {
 /// # Errors
 /// [`Refusal`], when it is neither a number nor an address.
 pub fn parse(text: &str) -> Result<Dialled<'_>, Refusal> {
-    let text = text.trim();
+    let text = trimmed(text);
     if text.is_empty() {
         return Err(Refusal::Empty);
     }
@@ -181,27 +181,40 @@ fn scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     head.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
+/// Without white space around it; mostly there is none, and then nothing is decoded.
+fn trimmed(text: &str) -> &str {
+    let graphic = |c: Option<&u8>| c.is_some_and(u8::is_ascii_graphic);
+    let bytes = text.as_bytes();
+    if graphic(bytes.first()) && graphic(bytes.last()) { text } else { text.trim() }
+}
+
+/// A text before and after the first of some ASCII characters. Short texts: a walk beats a vector search.
+fn cut(text: &str, is: impl Fn(u8) -> bool) -> Option<(&str, &str)> {
+    let at = text.bytes().position(is)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 fn sip(rest: &str) -> Result<Dialled<'_>, Refusal> {
-    // `?headers` never reach anything (RFC 4475 3.1.1.13's lesson). A `?` before the `@` belongs to the user part.
-    let (user, after) = match rest.rsplit_once('@') {
-        Some((user, after)) => (Some(user), after),
-        None => (None, rest),
-    };
-    let after = after.split('?').next().unwrap_or_default();
-    let (hostport, params) = after.split_once(';').unwrap_or((after, ""));
-    let host = match hostport.strip_prefix('[').and_then(|h| h.split_once(']')) {
-        Some((inside, _)) => hostport.get(..inside.len() + 2).unwrap_or(hostport),
-        None => hostport.split(':').next().unwrap_or_default(),
-    };
-    if host.is_empty() {
+    // A `?` before the `@` belongs to the user part.
+    let at = rest.bytes().rposition(|c| c == b'@');
+    let user = at.and_then(|at| rest.get(..at));
+    let after = at.and_then(|at| rest.get(at + 1..)).unwrap_or(rest);
+    // `?headers` never reach anything (RFC 4475 3.1.1.13's lesson).
+    let after = cut(after, |c| c == b'?').map_or(after, |(before, _)| before);
+    let (hostport, params) = cut(after, |c| c == b';').unwrap_or((after, ""));
+    if hostport.is_empty() || hostport.starts_with(':') {
         return Err(Refusal::NotANumber("a sip URI needs a host"));
     }
-    let Some(user) = user else { return Ok(Dialled::Address { user: None, host }) };
+    let Some(user) = user else { return Ok(Dialled::Address { user: None, host: host(hostport) }) };
+    let gruu = param(params, "gr").is_some() || param(params, "opaque").is_some();
+    if let Some(number) = plain(user).filter(|_| !gruu) {
+        return Ok(number);
+    }
     if user.is_empty() || user.contains('@') {
         return Err(Refusal::NotANumber("a sip URI has one user part before its @"));
     }
-    let address = Dialled::Address { user: Some(user), host };
-    if param(params, "gr").is_some() || param(params, "opaque").is_some() {
+    let address = Dialled::Address { user: Some(user), host: host(hostport) };
+    if gruu {
         return Ok(address);
     }
     let phone = param(params, "user").is_some_and(|v| v.eq_ignore_ascii_case("phone"));
@@ -213,12 +226,25 @@ fn sip(rest: &str) -> Result<Dialled<'_>, Refusal> {
     }
 }
 
+/// The host without the port.
+fn host(hostport: &str) -> &str {
+    match hostport.strip_prefix('[').and_then(|h| h.split_once(']')) {
+        Some((inside, _)) => hostport.get(..inside.len() + 2).unwrap_or(hostport),
+        None => hostport.split(':').next().unwrap_or_default(),
+    }
+}
+
 /// A parameter's value; empty where it has none. Names ignore case.
-fn param<'a>(params: &'a str, name: &str) -> Option<&'a str> {
-    params.split(';').find_map(|p| {
-        let (key, value) = p.split_once('=').unwrap_or((p, ""));
-        key.eq_ignore_ascii_case(name).then_some(value)
-    })
+fn param<'a>(mut params: &'a str, name: &str) -> Option<&'a str> {
+    while !params.is_empty() {
+        let (first, rest) = cut(params, |c| c == b';').unwrap_or((params, ""));
+        let (key, value) = cut(first, |c| c == b'=').unwrap_or((first, ""));
+        if key.eq_ignore_ascii_case(name) {
+            return Some(value);
+        }
+        params = rest;
+    }
+    None
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -227,8 +253,25 @@ enum Spaces {
     Refused,
 }
 
+/// Digits with plus or without and nothing else, as most calls have them. None: it needs a closer look.
+fn plain(text: &str) -> Option<Dialled<'static>> {
+    let bytes = text.as_bytes();
+    if let Some(digits) = bytes.strip_prefix(b"+") {
+        return Number::global(Digits::parse(digits)?, Digits::default()).map(Dialled::Global);
+    }
+    if bytes.is_empty() || bytes.len() > DialString::LEN_MAX || !bytes.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let mut dialled = DialString { len: bytes.len() as u8, ..DialString::EMPTY };
+    dialled.digits.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(Dialled::Local(dialled))
+}
+
 /// RFC 3966's telephone-subscriber, with or without escapes.
 fn subscriber(text: &str, spaces: Spaces) -> Result<Dialled<'static>, Refusal> {
+    if let Some(number) = plain(text) {
+        return Ok(number);
+    }
     let (number, params) = text.split_once(';').unwrap_or((text, ""));
     let number = number.trim();
     let plus = number.strip_prefix('+').or_else(|| scheme(number, "%2b"));
