@@ -41,7 +41,7 @@ impl<'a> Said<'a> {
                 _ => {}
             }
         }
-        if said.hints.forwarded_by.is_none() && history.is_some() {
+        if history.is_some() {
             said.history(message);
         }
         said.hints.forwarded_by = said.hints.forwarded_by.or(referred);
@@ -60,12 +60,16 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// RFC 7044: the last entry is who is called now, the one before it who forwarded.
+    /// RFC 7044: the last entry is who is called now, the one before it who forwarded. A Diversion says who, too.
     fn history(&mut self, message: &Message<'a>) {
         let (mut last, mut before, mut count) = (None, None, 0_u8);
         for addr in message.all(Header::HistoryInfo).flat_map(addresses).flatten() {
             before = last.replace(addr);
             count = count.saturating_add(1);
+        }
+        self.hints.history = last.and_then(|addr| text(addr.params().get("index")??));
+        if self.hints.forwarded_by.is_some() {
+            return;
         }
         self.hints.forwarded_by = before.and_then(|addr: Addr<'a>| text(without_headers(addr.uri_text())));
         self.hints.forwards = count.saturating_sub(1);

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use tandem_domain::id::{TenantId, TrunkName};
+use tandem_domain::routing::attempt::Retargeted;
 use tandem_domain::routing::decision::{Route, Treatment};
 
-use crate::carry::{Diverted, Tried};
+use crate::carry::Tried;
 use crate::facts::Alike;
 
 /// How often one call may be forwarded, its forwarding before it came counted: what the longest honest chain of
@@ -24,6 +25,15 @@ impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.edge, self.number)
     }
+}
+
+/// Who forwarded a call, and why: what a retargeted request says of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Diverted {
+    /// Who was called, as it was asked for.
+    pub(crate) by: String,
+    /// Why it was not taken there.
+    pub(crate) why: Option<Retargeted>,
 }
 
 /// A call on its way, until it is answered, refused or given up.

@@ -14,7 +14,7 @@ use tandem_domain::document::terms::{DiversionForm, Transport as Way};
 use tandem_domain::id::TrunkName;
 use tandem_domain::routing::decision::{Identity, Route, Target};
 use tandem_domain::tenant::{Config, TrunkIx};
-use tandem_sip::message::{Header, Message, addresses};
+use tandem_sip::message::{Header, Message};
 use tandem_sip::proxy;
 use tandem_sip::transaction::{Peer, Transport};
 
@@ -22,21 +22,11 @@ use crate::attempt::{DECISION, answers_by_itself};
 use crate::call::DecisionId;
 use crate::facts::Place;
 use crate::listeners::Listeners;
-use crate::trace::Because;
 
 /// Larger requests go by TCP where the trunk takes both (RFC 3261 18.1.1).
 const DATAGRAM_BYTES_MAX: usize = 1_300;
 /// What Via, Record-Route and identity add to a request, at the most that is usual.
 const ADDED_BYTES: usize = 400;
-
-/// Who forwarded a call, and why: what a retargeted request says of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Diverted {
-    /// The URI of who was called.
-    pub(crate) by: String,
-    /// Why it was not taken there.
-    pub(crate) because: Because,
-}
 
 /// What targets are made from.
 pub(crate) struct Carry<'a> {
@@ -48,7 +38,6 @@ pub(crate) struct Carry<'a> {
     pub(crate) message: &'a Message<'a>,
     /// Which decision it is.
     pub(crate) decision: &'a DecisionId,
-    pub(crate) diverted: Option<&'a Diverted>,
     pub(crate) scope: u64,
     pub(crate) tenant: &'a tandem_domain::id::TenantId,
 }
@@ -210,20 +199,17 @@ impl Carry<'_> {
         if let Some(privacy) = identity.privacy.filter(|_| self.message.first(Header::Privacy).is_none()) {
             add.push(format!("Privacy: {privacy}"));
         }
-        match (self.diverted, identity.diversion) {
-            (Some(diverted), Some(DiversionForm::Diversion)) => {
+        match identity.diverted.as_ref().map(|d| (d.header, &d.entry)) {
+            Some((DiversionForm::Diversion, entry)) => {
                 remove.push(Header::Diversion);
-                add.push(diversion(diverted));
+                add.push(format!("Diversion: {entry}"));
                 // The topmost is the last: those that were there come after ours.
                 let before = self.message.all(Header::Diversion).filter(|_| !identity.strip);
                 add.extend(
                     before.filter_map(|v| Some(format!("Diversion: {}", std::str::from_utf8(v).ok()?))),
                 );
             }
-            (Some(diverted), Some(DiversionForm::HistoryInfo)) => {
-                let kept = Some(self.message).filter(|_| !identity.strip);
-                add.push(history(kept, diverted, &target.request_uri));
-            }
+            Some((DiversionForm::HistoryInfo, entry)) => add.push(format!("History-Info: {entry}")),
             _ => {}
         }
         let to_trusted = self.config.trunk_named(target.trunk.as_str()).is_some_and(trusted);
@@ -247,105 +233,4 @@ struct Written {
 /// Whether a text may stand in a line of its own: nothing in it ends the line.
 fn safe(text: &str) -> bool {
     !text.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0))
-}
-
-/// RFC 5806.
-fn diversion(diverted: &Diverted) -> String {
-    let reason = match diverted.because {
-        Because::Busy => "user-busy",
-        Because::NoAnswer => "no-answer",
-        Because::Unreachable | Because::CicSilent => "unavailable",
-        Because::Redirected | Because::Transfer => "deflection",
-        Because::Asked => "unconditional",
-    };
-    format!("Diversion: <{}>;reason={reason};counter=1", diverted.by)
-}
-
-/// RFC 7044: who was called before, unless it is told already, and who is called now.
-fn history(kept: Option<&Message<'_>>, diverted: &Diverted, to: &str) -> String {
-    let cause = match diverted.because {
-        Because::Busy => 486,
-        Because::NoAnswer => 408,
-        Because::Unreachable | Because::CicSilent => 503,
-        _ => 302,
-    };
-    let to = without_headers(to);
-    let last = kept.and_then(|m| m.all(Header::HistoryInfo).flat_map(addresses).flatten().last());
-    let index = last.and_then(|addr| std::str::from_utf8(addr.params().get("index")??).ok());
-    match index {
-        Some(index) => format!("History-Info: <{to}>;index={index}.1;mp={index}"),
-        None => {
-            let by = without_headers(&diverted.by);
-            format!("History-Info: <{by}?Reason=SIP%3Bcause%3D{cause}>;index=1, <{to}>;index=1.1;mp=1")
-        }
-    }
-}
-
-fn without_headers(uri: &str) -> &str {
-    uri.split('?').next().unwrap_or_default()
-}
-
-/// The SIP URI of who was called, whether it was a URI or a number.
-pub(crate) fn uri_of(called: &str, host: &str) -> String {
-    match called.split_once(':') {
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") => {
-            called.to_owned()
-        }
-        Some((_, number)) => format!("sip:{number}@{host};user=phone"),
-        None => format!("sip:{called}@{host};user=phone"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tandem_sip::message::Table;
-
-    fn diverted(because: Because) -> Diverted {
-        Diverted { by: "sip:+49301@edge.example;user=phone".into(), because }
-    }
-
-    #[test]
-    fn a_diversion_says_who_and_why() {
-        for (because, reason) in [
-            (Because::Busy, "user-busy"),
-            (Because::NoAnswer, "no-answer"),
-            (Because::Unreachable, "unavailable"),
-            (Because::Redirected, "deflection"),
-        ] {
-            let line = format!("Diversion: <sip:+49301@edge.example;user=phone>;reason={reason};counter=1");
-            assert_eq!(diversion(&diverted(because)), line);
-        }
-    }
-
-    /// RFC 7044 10.3: the index of a retargeted entry is that of the entry before it with one more level.
-    #[test]
-    fn a_history_begins_or_goes_on() {
-        let check = |lines: &str, expected: &str| {
-            let bytes = format!("INVITE sip:a@b SIP/2.0\r\n{lines}\r\n");
-            let mut table = Table::new();
-            let message = table.parse_datagram(bytes.as_bytes()).unwrap();
-            assert_eq!(history(Some(&message), &diverted(Because::Busy), "sip:+49302@cic"), expected);
-        };
-        check(
-            "",
-            "History-Info: <sip:+49301@edge.example;user=phone?Reason=SIP%3Bcause%3D486>;index=1, \
-             <sip:+49302@cic>;index=1.1;mp=1",
-        );
-        check(
-            "History-Info: <sip:x@y>;index=1\r\nHistory-Info: <sip:z@y>;index=1.1\r\n",
-            "History-Info: <sip:+49302@cic>;index=1.1.1;mp=1.1",
-        );
-    }
-
-    #[test]
-    fn what_was_called_becomes_a_sip_uri() {
-        for (called, uri) in [
-            ("sip:+49301@a;user=phone", "sip:+49301@a;user=phone"),
-            ("tel:+49301", "sip:+49301@edge:5060;user=phone"),
-            ("+49301", "sip:+49301@edge:5060;user=phone"),
-        ] {
-            assert_eq!(uri_of(called, "edge:5060"), uri);
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tandem_domain::id::{Revision, TenantName, TrunkName};
+use tandem_domain::routing::attempt::Retargeted;
 use tandem_domain::routing::trail::{Steps, Verdict};
 
 /// Is told of every decision that the edge takes, by the one task that takes calls: it must not block.
@@ -78,6 +79,19 @@ pub enum Because {
     CicSilent,
     /// A REFER names a new target.
     Transfer,
+}
+
+impl Because {
+    /// Why a call goes elsewhere than where it went first; none: it does not, or not by us.
+    pub(crate) const fn retargeted(self) -> Option<Retargeted> {
+        match self {
+            Self::Busy => Some(Retargeted::Busy),
+            Self::NoAnswer => Some(Retargeted::NoAnswer),
+            Self::Unreachable => Some(Retargeted::Unreachable),
+            Self::Redirected => Some(Retargeted::Deflected),
+            Self::Asked | Self::CicSilent | Self::Transfer => None,
+        }
+    }
 }
 
 /// Reasons as text: `+` decided, `-` lost, `*` applied.

@@ -191,12 +191,36 @@ async fn a_busy_callees_treatment_is_decided_anew_and_says_who_forwarded() {
     let invite = four.one.expect("INVITE").await;
     assert_eq!(uri(&invite), format!("sip:+493023125101@{};user=phone", four.one.addr()));
     let diversion = header(&invite, "Diversion");
-    assert!(diversion.contains("+493023125172") && diversion.contains("reason=user-busy"), "{diversion}");
+    assert_eq!(diversion, "<sip:+493023125172@cic.acme.example;user=phone>;reason=user-busy;counter=1");
     four.one.send(&respond(&invite, "603 Decline", "a", "")).await;
     four.ends("SIP/2.0 603", "b1").await;
     let hops = four.bed.hops();
     assert_eq!((hops.len(), hops[1].because), (2, Because::Busy));
     assert_eq!(four.bed.edge.stats().treated, 1);
+}
+
+/// RFC 7044: where it stands, history goes on.
+#[tokio::test]
+async fn a_trunk_that_reads_history_info_gets_it_after_what_is_there() {
+    let four = Four::new(|acme| {
+        treated(acme);
+        acme.trunk(0)["identity"] = serde_json::json!({"trusted": true});
+        acme.trunk(1)["identity"] = serde_json::json!({"trusted": true, "diversion": "HistoryInfo"});
+    })
+    .await;
+    let before = "History-Info: <sip:+4930@x>;index=1\r\nHistory-Info: <sip:+493023125172@x>;index=1.1\r\n";
+    let invite = four.gateway.invite("+493023125172", "h1");
+    four.gateway.send(&invite.replace("Max-Forwards", &format!("{before}Max-Forwards"))).await;
+    let mut lync = Stream::of(four.lync.accept().await.unwrap().0);
+    let invite = lync.expect("INVITE").await;
+    assert_eq!(headers(&invite, "History-Info").len(), 2, "Lync rings, and nothing is diverted:\n{invite}");
+    lync.send(&respond(&invite, "486 Busy Here", "r", "")).await;
+    let invite = four.one.expect("INVITE").await;
+    let to = format!("sip:+493023125101@{};user=phone", four.one.addr());
+    let ours = format!("<{to}>;index=1.1.1;mp=1.1");
+    let expected = ["<sip:+4930@x>;index=1", "<sip:+493023125172@x>;index=1.1", &ours];
+    assert_eq!((uri(&invite), headers(&invite, "History-Info")), (&*to, expected.to_vec()));
+    assert!(headers(&invite, "Diversion").is_empty());
 }
 
 #[tokio::test]

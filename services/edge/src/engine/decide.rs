@@ -289,7 +289,6 @@ impl Engine {
             listeners: &self.listeners,
             message,
             decision: &call.decision,
-            diverted: call.diverted.as_ref(),
             scope: call.scope,
             tenant: &call.tenant,
         };

@@ -13,8 +13,7 @@ use tandem_sip::time::Now;
 use super::Engine;
 use super::decide::Question;
 use crate::attempt::Said;
-use crate::call::{Call, DecisionId, FORWARDS_MAX};
-use crate::carry::{Diverted, uri_of};
+use crate::call::{Call, DecisionId, Diverted, FORWARDS_MAX};
 use crate::trace::Because;
 
 impl Engine {
@@ -216,11 +215,12 @@ impl Engine {
             return self.proxy.give_up(id, now);
         };
         let before = call.destination.clone();
-        let by = call.diverted.as_ref().map(|d| d.by.clone());
+        let diverted = call.diverted.clone();
         let mut said = Said::read(message, keys);
         if let Some(before) = &before {
             said.called = before;
-            said.hints.forwarded_by = by.as_deref();
+            said.hints.forwarded_by = diverted.as_ref().map(|d| d.by.as_str());
+            said.hints.retargeted = diverted.as_ref().and_then(|d| d.why);
             said.hints.forwards = call.forwards;
         }
         let was = said.called;
@@ -228,10 +228,11 @@ impl Engine {
         if let Some(to) = &to {
             said.called = to;
             said.hints.forwarded_by = Some(was);
+            said.hints.retargeted = because.retargeted();
             said.hints.forwards = call.forwards.saturating_add(1);
             method = Method::Redirect;
         }
-        let (scope, ingress, listener) = (call.scope, call.ingress.clone(), call.listener);
+        let (scope, ingress) = (call.scope, call.ingress.clone());
         let question = Question {
             tenant: &tenant,
             scope,
@@ -260,11 +261,9 @@ impl Engine {
         }
         let trunk = route.targets.first().map_or("", |t| t.trunk.as_str());
         self.tell(&tenant, keys.call_id, &decided.id, Kind::Treated, 0, trunk);
-        let host =
-            self.listeners.get(listener).map_or_else(String::new, |l| format!("{}:{}", l.host, l.port));
         let Some(call) = self.state.calls.get_mut(&id) else { return };
         if let Some(to) = to.clone() {
-            call.diverted = Some(Diverted { by: uri_of(was, &host), because });
+            call.diverted = Some(Diverted { by: was.to_owned(), why: because.retargeted() });
             call.destination = Some(to);
             call.forwards = call.forwards.saturating_add(1);
         }

@@ -264,7 +264,11 @@ impl Asked {
             ingress: if self.by_user { Ingress::User(self.ingress) } else { Ingress::Trunk(self.ingress) },
             called: &self.called,
             caller: Caller { from: &self.from, asserted: Some(&self.from), private: self.private },
-            hints: Hints { replaces: self.replaces, forwarded_by: self.forwarded_by.as_deref(), forwards: 0 },
+            hints: Hints {
+                replaces: self.replaces,
+                forwarded_by: self.forwarded_by.as_deref(),
+                ..Hints::default()
+            },
             method: self.method,
         }
     }

@@ -5,7 +5,9 @@
 use tandem_domain::routing::attempt::{CallAttempt, Caller, Hints, Ingress, Method};
 use tandem_proto::routing::v1 as pb;
 
-use crate::limits::{CALL_ID_BYTES_MAX, FORWARDS_MAX, INGRESS_BYTES_MAX, URI_BYTES_MAX};
+use crate::limits::{
+    CALL_ID_BYTES_MAX, FORWARDS_MAX, HISTORY_INDEX_BYTES_MAX, INGRESS_BYTES_MAX, URI_BYTES_MAX,
+};
 use crate::terms;
 use crate::violation::{Reader, Violations};
 
@@ -22,6 +24,8 @@ pub(crate) struct Fields<'a> {
     pub(crate) forwards: u32,
     pub(crate) method: i32,
     pub(crate) call_id: &'a str,
+    pub(crate) retargeted: i32,
+    pub(crate) history_index: &'a str,
 }
 
 impl<'a> From<&'a pb::CallAttempt> for Fields<'a> {
@@ -41,6 +45,8 @@ impl<'a> From<&'a pb::CallAttempt> for Fields<'a> {
             forwards: message.forwards,
             method: message.method,
             call_id: &message.call_id,
+            retargeted: message.retargeted,
+            history_index: &message.history_index,
         }
     }
 }
@@ -94,6 +100,8 @@ impl<'a> Attempt<'a> {
             reader.term("attempt.method", fields.method)
         };
         reader.check_line("attempt.call_id", fields.call_id, CALL_ID_BYTES_MAX);
+        let retargeted = reader.some_term("attempt.retargeted", fields.retargeted);
+        reader.check_line("attempt.history_index", fields.history_index, HISTORY_INDEX_BYTES_MAX);
         let call = fields.ingress.zip(method).map(|(ingress, method)| CallAttempt {
             ingress,
             called: fields.called,
@@ -102,6 +110,8 @@ impl<'a> Attempt<'a> {
                 replaces: fields.replaces,
                 forwarded_by: some(fields.forwarded_by),
                 forwards: u8::try_from(fields.forwards).unwrap_or(u8::MAX),
+                retargeted,
+                history: some(fields.history_index),
             },
             method,
         });
@@ -139,6 +149,8 @@ pub fn message(attempt: &CallAttempt<'_>, call_id: &str) -> pb::CallAttempt {
         forwards: attempt.hints.forwards.into(),
         method: terms::method(attempt.method).into(),
         call_id: call_id.into(),
+        retargeted: attempt.hints.retargeted.map_or(0, |why| terms::retargeted(why).into()),
+        history_index: attempt.hints.history.unwrap_or_default().into(),
     }
 }
 
@@ -152,6 +164,7 @@ fn some(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use pb::call_attempt::Ingress as By;
+    use tandem_domain::routing::attempt::Retargeted;
 
     fn good() -> pb::CallAttempt {
         pb::CallAttempt {
@@ -168,8 +181,10 @@ mod tests {
             asserted: "tel:+4989".into(),
             private: true,
             forwards: 3,
-            method: pb::call_attempt::Method::Refer.into(),
+            method: pb::call_attempt::Method::Redirect.into(),
             call_id: "a@b".into(),
+            retargeted: pb::call_attempt::Retargeted::NoAnswer.into(),
+            history_index: "1.2".into(),
             ..good()
         };
         let attempt = Attempt::read(Some(&message)).unwrap();
@@ -178,7 +193,8 @@ mod tests {
         assert_eq!(lent.called, "tel:+4930123456");
         assert_eq!(lent.caller.asserted, Some("tel:+4989"));
         assert_eq!((lent.hints.forwards, lent.hints.forwarded_by), (3, None));
-        assert_eq!(lent.method, Method::Refer);
+        assert_eq!(lent.method, Method::Redirect);
+        assert_eq!((lent.hints.retargeted, lent.hints.history), (Some(Retargeted::NoAnswer), Some("1.2")));
         assert_eq!(super::message(lent, attempt.call_id()), message);
     }
 
@@ -190,7 +206,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_field() {
         let long = "1".repeat(URI_BYTES_MAX + 1);
-        let cases: [(pb::CallAttempt, &str); 8] = [
+        let cases: [(pb::CallAttempt, &str); 10] = [
             (pb::CallAttempt { ingress: None, ..good() }, "attempt.trunk"),
             (pb::CallAttempt { ingress: Some(By::User(String::new())), ..good() }, "attempt.user"),
             (pb::CallAttempt { called: String::new(), ..good() }, "attempt.called"),
@@ -198,7 +214,9 @@ mod tests {
             (pb::CallAttempt { caller: "a\r\nb".into(), ..good() }, "attempt.caller"),
             (pb::CallAttempt { forwards: 256, ..good() }, "attempt.forwards"),
             (pb::CallAttempt { method: 9, ..good() }, "attempt.method"),
-            (pb::CallAttempt { call_id: long, ..good() }, "attempt.call_id"),
+            (pb::CallAttempt { call_id: long.clone(), ..good() }, "attempt.call_id"),
+            (pb::CallAttempt { retargeted: 9, ..good() }, "attempt.retargeted"),
+            (pb::CallAttempt { history_index: long, ..good() }, "attempt.history_index"),
         ];
         for (message, field) in cases {
             let violations = Attempt::read(Some(&message)).unwrap_err();

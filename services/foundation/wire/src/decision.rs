@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use prost::Message as _;
-use tandem_domain::document::terms::DiversionForm;
 use tandem_domain::id::TenantName;
 use tandem_domain::number::Number;
 use tandem_domain::routing::decision::{
@@ -145,8 +144,10 @@ fn write_identity(out: &mut Writer<'_>, identity: &Identity) {
         out.listed(1, value);
     }
     out.text(2, identity.privacy.unwrap_or_default());
-    out.term(3, terms::diversion(identity.diversion).into());
+    let diverted = identity.diverted.as_ref();
+    out.term(3, diverted.map_or(0, |d| terms::diversion(d.header).into()));
     out.flag(4, identity.strip);
+    out.text(5, diverted.map_or("", |d| &d.entry));
 }
 
 fn write_treatment(out: &mut Writer<'_>, treatment: &Treatment) {
@@ -190,16 +191,6 @@ pub fn step(step: &Step) -> pb::Step {
     }
 }
 
-/// The diversion header of a proto's identity, for elements that carry out a decision made elsewhere.
-#[must_use]
-pub fn diversion_form(identity: &pb::Identity) -> Option<DiversionForm> {
-    match identity.diversion() {
-        pb::identity::DiversionForm::Diversion => Some(DiversionForm::Diversion),
-        pb::identity::DiversionForm::HistoryInfo => Some(DiversionForm::HistoryInfo),
-        pb::identity::DiversionForm::Unspecified => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,9 +199,9 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
     use std::sync::Arc;
-    use tandem_domain::document::terms::Transport;
+    use tandem_domain::document::terms::{DiversionForm, Transport};
     use tandem_domain::id::{Revision, TrunkName, UserId};
-    use tandem_domain::routing::decision::Reason;
+    use tandem_domain::routing::decision::{Diverted, Reason};
 
     fn made(tenant: &TenantName) -> Made<'_> {
         Made { tenant, id: "r1-7", source: Source::LastGood, stale_ms: 1_500 }
@@ -220,7 +211,10 @@ mod tests {
         let identity = Identity {
             asserted: vec!["<tel:+4930123456>".into()],
             privacy: Some("id"),
-            diversion: Some(DiversionForm::HistoryInfo),
+            diverted: Some(Diverted {
+                header: DiversionForm::HistoryInfo,
+                entry: "<sip:+4930@x>;index=1.1;mp=1".into(),
+            }),
             strip: true,
         };
         let target = Target {
@@ -269,7 +263,8 @@ mod tests {
         assert_eq!((target.no_response_ms, target.only_100_ms), (3_000, 10_000));
         let identity = target.identity.as_ref().unwrap();
         assert_eq!((identity.privacy.as_str(), identity.strip), ("id", true));
-        assert_eq!(diversion_form(identity), Some(DiversionForm::HistoryInfo));
+        assert_eq!(identity.diversion(), pb::identity::DiversionForm::HistoryInfo);
+        assert_eq!(identity.diversion_entry, "<sip:+4930@x>;index=1.1;mp=1");
     }
 
     #[test]
@@ -304,10 +299,11 @@ mod tests {
 
     prop_compose! {
         fn target()(host in text(), uri in text(), asserted in vec(text(), 0..3), port: u16, wait: u32, strip: bool,
-                    retry in vec(any::<u16>(), 0..6), diversion in select(&[None, Some(DiversionForm::Diversion)][..]))
+                    retry in vec(any::<u16>(), 0..6), header in select(&[DiversionForm::Diversion, DiversionForm::HistoryInfo][..]), entry in of(text()))
                     -> Target {
             let asserted = asserted.into_iter().map(String::from).collect();
-            let identity = Identity { asserted, privacy: strip.then_some("id"), diversion, strip };
+            let diverted = entry.map(|entry| Diverted { header, entry });
+            let identity = Identity { asserted, privacy: strip.then_some("id"), diverted, strip };
             Target {
                 trunk: TrunkName::parse("cic").unwrap(),
                 host: host.into(),

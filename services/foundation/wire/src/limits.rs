@@ -18,6 +18,9 @@ pub const INGRESS_BYTES_MAX: usize = 512;
 /// and lengths included.
 pub const ATTEMPT_BYTES_MAX: usize = 8 * 1024;
 
+/// An index of History-Info: 32 levels, as many as a call may be forwarded and far more than any is.
+pub const HISTORY_INDEX_BYTES_MAX: usize = 64;
+
 /// How often a call may have been forwarded: what one byte counts.
 pub const FORWARDS_MAX: u32 = 255;
 

@@ -6,7 +6,7 @@
 use tandem_domain::document::terms::{
     AssignmentKind, CallControl, DiversionForm, PhoneKind, Source, StationKind, TelephonyMode, Transport,
 };
-use tandem_domain::routing::attempt::Method;
+use tandem_domain::routing::attempt::{Method, Retargeted};
 use tandem_domain::routing::plan::Row;
 use tandem_domain::routing::trail::Verdict;
 use tandem_proto::{routing::v1 as routing, station::v1 as station};
@@ -64,16 +64,19 @@ terms! {
     }
     Transport = routing::Transport as transport { Udp = Udp, Tcp = Tcp, Tls = Tls, UdpOrTcp = UdpOrTcp }
     Method = routing::call_attempt::Method as method { Invite = Invite, Refer = Refer, Redirect = Redirect }
+    Retargeted = routing::call_attempt::Retargeted as retargeted {
+        Busy = Busy, NoAnswer = NoAnswer, Unreachable = Unreachable, Deflected = Deflected,
+    }
     Verdict = routing::step::Verdict as verdict { Won = Won, Lost = Lost, Applied = Applied }
 }
 
-/// The proto's form of a diversion; a trunk without one is unspecified.
+/// The proto's form of a diversion.
 #[must_use]
-pub const fn diversion(form: Option<DiversionForm>) -> routing::identity::DiversionForm {
+pub const fn diversion(form: DiversionForm) -> routing::identity::DiversionForm {
     match form {
-        Some(DiversionForm::Diversion) => routing::identity::DiversionForm::Diversion,
-        Some(DiversionForm::HistoryInfo) => routing::identity::DiversionForm::HistoryInfo,
-        Some(DiversionForm::None) | None => routing::identity::DiversionForm::Unspecified,
+        DiversionForm::Diversion => routing::identity::DiversionForm::Diversion,
+        DiversionForm::HistoryInfo => routing::identity::DiversionForm::HistoryInfo,
+        DiversionForm::None => routing::identity::DiversionForm::Unspecified,
     }
 }
 
@@ -129,6 +132,7 @@ mod tests {
         check(StationKind::ALL, |v| station_kind(v) as i32);
         check(AssignmentKind::ALL, |v| assignment_kind(v) as i32);
         check(Transport::ALL, |v| transport(v) as i32);
+        check(&Retargeted::ALL, |v| retargeted(v) as i32);
         check(&[Method::Invite, Method::Refer, Method::Redirect], |v| method(v) as i32);
     }
 }

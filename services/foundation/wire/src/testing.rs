@@ -110,7 +110,7 @@ pub fn attempt() -> BoxedStrategy<pb::CallAttempt> {
         printable(128).prop_map(pb::call_attempt::Ingress::User),
     ];
     let called = prop_oneof![canonical(), line(), Just(String::new())];
-    let hints = (any::<(bool, bool)>(), 0_u32..300, 0_i32..5, "[ -~]{0,20}");
+    let hints = (any::<(bool, bool)>(), 0_u32..300, 0_i32..5, "[ -~]{0,20}", 0_i32..6, "[0-9.]{0,8}");
     let parties = (called, line(), of(line()), of(line()));
     (of(ingress), parties, hints)
         .prop_map(|(ingress, (called, caller, asserted, forwarded_by), hints)| pb::CallAttempt {
@@ -124,6 +124,8 @@ pub fn attempt() -> BoxedStrategy<pb::CallAttempt> {
             forwards: hints.1,
             method: hints.2,
             call_id: hints.3,
+            retargeted: hints.4,
+            history_index: hints.5,
         })
         .boxed()
 }

@@ -97,7 +97,7 @@ terms! {
         E164Plus = "+E.164",
         /// `4930123456`, without the plus.
         E164 = "E.164 without plus",
-        /// As the caller's site dials it nationally: trunk prefix and national number.
+        /// As the trunk's own site dials it nationally: national prefix and national number.
         National = "national",
         /// As it came.
         AsReceived = "as received",

@@ -59,6 +59,50 @@ pub struct Hints<'a> {
     pub forwarded_by: Option<&'a str>,
     /// How often it was forwarded already.
     pub forwards: u8,
+    /// Why who is asked sends it elsewhere now: of a [`Method::Redirect`] alone.
+    pub retargeted: Option<Retargeted>,
+    /// The index of the last History-Info entry that it has (RFC 7044 9.1), such as `1.1`.
+    pub history: Option<&'a str>,
+}
+
+/// Why a call goes elsewhere than where it went first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retargeted {
+    /// The called was busy.
+    Busy,
+    /// Nobody answered in time.
+    NoAnswer,
+    /// Nothing could reach the called.
+    Unreachable,
+    /// The called redirected it.
+    Deflected,
+}
+
+impl Retargeted {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Busy, Self::NoAnswer, Self::Unreachable, Self::Deflected];
+
+    /// As Diversion says it (RFC 5806 4).
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Busy => "user-busy",
+            Self::NoAnswer => "no-answer",
+            Self::Unreachable => "unavailable",
+            Self::Deflected => "deflection",
+        }
+    }
+
+    /// The SIP status that History-Info gives as the cause (RFC 7044 10.2).
+    #[must_use]
+    pub const fn cause(self) -> u16 {
+        match self {
+            Self::Busy => 486,
+            Self::NoAnswer => 408,
+            Self::Unreachable => 503,
+            Self::Deflected => 302,
+        }
+    }
 }
 
 /// What is so at this moment, beside policy and directory.

@@ -135,6 +135,15 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The number that a text of the message names, as the caller dials it.
+    pub(super) fn number_said(&self, text: &str) -> Option<Number> {
+        let trunk = match self.entry {
+            Entry::Trunk(ix, _) => Some(ix),
+            Entry::User(_) | Entry::Stranger(_) => None,
+        };
+        canonical(self.config, Origin { trunk, site: self.caller.site }, &parse(text).ok()?).ok()
+    }
+
     /// The number that a user calls by, where the call itself names none. The Line URI of rows 3 to 5 is the
     /// station's address, for inside only (domain rules 3.1).
     pub(super) fn number_of(&self, user: &User) -> Option<Number> {

@@ -10,6 +10,7 @@
 
 mod carry;
 mod dialog;
+mod diverted;
 mod emergency;
 mod out;
 mod pstn;

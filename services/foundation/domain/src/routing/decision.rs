@@ -108,11 +108,21 @@ pub struct Identity {
     pub asserted: Vec<String>,
     /// The Privacy value to write.
     pub privacy: Option<&'static str>,
-    /// How a retargeted call says whose call it was.
-    pub diversion: Option<DiversionForm>,
+    /// Whose call it was, of one that is sent elsewhere than where it went first.
+    pub diverted: Option<Diverted>,
     /// Whether private and identity headers of the sender (sip rules 6) are removed, because the two sides do
     /// not trust each other.
     pub strip: bool,
+}
+
+/// The entry that a retargeted call gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diverted {
+    /// The header that the trunk reads: `Diversion` (RFC 5806), whose topmost entry it becomes, or `History-Info` (RFC
+    /// 7044), where it follows those that are there. Never [`DiversionForm::None`].
+    pub header: DiversionForm,
+    /// The header's value, such as `<sip:+4930123@gw.example;user=phone>;reason=user-busy;counter=1`.
+    pub entry: Box<str>,
 }
 
 /// What happens when a call is not taken. Targets are decided anew by the element, as the called user's forwarding.

@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use super::decision::{Carriage, Decision, Outcome, Owner, Route, Treatment};
 use super::plan::{Answer, Callee, DecidedBy, Element, Hop, Join, Leg, Plan};
 use super::trail::{Step, Steps, Verdict};
-use crate::document::terms::DiversionForm;
 
 /// The columns that text is wrapped to.
 pub const WIDTH: usize = 110;
@@ -317,10 +316,7 @@ fn identity(target: &super::decision::Target) -> String {
         parts.push(identity.asserted.join(", "));
     }
     parts.extend(identity.privacy.map(|p| format!("Privacy: {p}")));
-    parts.extend(identity.diversion.map(|d| match d {
-        DiversionForm::HistoryInfo => "retargeting by History-Info".to_owned(),
-        _ => format!("retargeting by {d}"),
-    }));
+    parts.extend(identity.diverted.as_ref().map(|d| format!("{}: {}", d.header, d.entry)));
     if identity.strip {
         parts.push("private headers of the sender removed".into());
     }

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::attempt::{CallAttempt, Facts, Ingress};
 use super::decision::{Identity, Target};
+use crate::document::terms::DiversionForm;
 use crate::tenant::{Address, Config, Trunk, TrunkIx};
 
 /// The most targets of one decision: four trunks of four addresses; more would outlast any caller's patience.
@@ -20,8 +21,8 @@ pub(super) trait Written {
     /// The Request-URI for an address of a trunk.
     fn request_uri(&self, trunk: &Trunk, address: &Address) -> Box<str>;
 
-    /// Who the trunk is told calls.
-    fn identity(&self, trunk: &Trunk) -> Identity;
+    /// Who the trunk is told calls, with this Request-URI.
+    fn identity(&self, trunk: &Trunk, request_uri: &str) -> Identity;
 }
 
 /// The targets at these trunks, in this order.
@@ -60,19 +61,28 @@ fn push(
         if is_silent(facts, trunk, address) != silent || out.len() == TARGETS_MAX {
             continue;
         }
-        let identity = identity.get_or_insert_with(|| Arc::new(written.identity(trunk)));
+        let request_uri = written.request_uri(trunk, address);
+        // History-Info names the Request-URI, so that each address has its own.
+        let identity = match &identity {
+            Some(shared) if !names_request(shared) => Arc::clone(shared),
+            _ => Arc::clone(identity.insert(Arc::new(written.identity(trunk, &request_uri)))),
+        };
         out.push(Target {
             trunk: trunk.name.clone(),
             host: address.host.clone(),
             port: address.port,
             transport: trunk.transport,
-            request_uri: written.request_uri(trunk, address),
-            identity: identity.clone(),
+            request_uri,
+            identity,
             no_response_ms: trunk.no_response_ms,
             only_100_ms: trunk.only_100_ms,
             retry_on: trunk.retry_on.clone(),
         });
     }
+}
+
+fn names_request(identity: &Identity) -> bool {
+    identity.diverted.as_ref().is_some_and(|d| d.header == DiversionForm::HistoryInfo)
 }
 
 pub(super) fn is_silent(facts: &Facts, trunk: &Trunk, address: &Address) -> bool {

@@ -1,7 +1,7 @@
 //! Who a trunk is told calls (domain rules 9.1; RFC 3325).
 
-use tandem_domain::document::terms::{InboundOption, Model};
-use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts};
+use tandem_domain::document::terms::{DiversionForm, InboundOption, Model, NumberForm};
+use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts, Hints, Method, Retargeted};
 use tandem_domain::routing::render;
 use tandem_domain::routing::trail::Rule;
 
@@ -12,7 +12,7 @@ use crate::outcome;
 fn the_caller_is_told_in_each_trunks_form_and_not_across_a_trust_boundary() {
     let world = World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
         spec.trunks[0].identity.screening = vec!["+493055501".into()];
-        spec.trunks[0].number_form_out = Some(tandem_domain::document::terms::NumberForm::National);
+        spec.trunks[0].number_form_out = Some(NumberForm::National);
         spec.trunks[2].identity.trusted = false;
     });
     let asserted = |ingress, from, called, private| {
@@ -113,4 +113,132 @@ fn it_is_said_that_from_passes_when_nothing_is_asserted() {
         let words: Vec<&str> = steps.map(|s| &*s.words).collect();
         assert!(matches!(words[..], [said] if said.starts_with(told)), "{words:?}");
     }
+}
+
+const ROLF: &str = "sip:+49305550202@edge:5070;user=phone";
+const RUTH: &str = "+49305550101";
+
+fn by<'a>(who: &'a str, retargeted: Option<Retargeted>, history: Option<&'a str>) -> Hints<'a> {
+    Hints { forwarded_by: Some(who), forwards: 1, retargeted, history, ..Hints::default() }
+}
+
+/// What each target is told of whose call it was, where trunks read this form and the gateway writes nationally.
+fn told(form: DiversionForm, attempt: &CallAttempt<'_>) -> Vec<Option<(DiversionForm, String)>> {
+    let world = World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
+        spec.trunks[0].identity.trusted = true;
+        for trunk in &mut spec.trunks {
+            trunk.identity.diversion = Some(form);
+        }
+        spec.trunks[0].number_form_out = Some(NumberForm::National);
+    });
+    let (decision, _) = world.decide(attempt, &Facts::default());
+    let targets = &outcome(&decision).unwrap().targets;
+    let entries =
+        targets.iter().map(|t| t.identity.diverted.as_ref().map(|d| (d.header, d.entry.to_string())));
+    entries.collect()
+}
+
+fn redirected<'a>(ingress: &'a str, called: &'a str, hints: Hints<'a>) -> CallAttempt<'a> {
+    CallAttempt { hints, method: Method::Redirect, ..by_trunk(ingress, called) }
+}
+
+/// RFC 5806: a call that is sent elsewhere says whose it was and why, in the form that the trunk reads.
+#[test]
+fn a_call_that_is_sent_elsewhere_says_whose_it_was() {
+    let outside = "+4989123456";
+    // Where it goes decides in which form: CIC's domain with plus, the gateway's nationally.
+    for (called, why, entry) in [
+        (
+            RUTH,
+            Some(Retargeted::Busy),
+            "<sip:+49305550202@cic.acme.example;user=phone>;reason=user-busy;counter=1",
+        ),
+        (
+            RUTH,
+            Some(Retargeted::NoAnswer),
+            "<sip:+49305550202@cic.acme.example;user=phone>;reason=no-answer;counter=1",
+        ),
+        (
+            outside,
+            Some(Retargeted::Unreachable),
+            "<sip:0305550202@gw.acme.example>;reason=unavailable;counter=1",
+        ),
+        (
+            outside,
+            Some(Retargeted::Deflected),
+            "<sip:0305550202@gw.acme.example>;reason=deflection;counter=1",
+        ),
+        (outside, None, "<sip:0305550202@gw.acme.example>;reason=unknown;counter=1"),
+    ] {
+        let ingress = if called == outside { "cic" } else { "gw" };
+        let found = told(DiversionForm::Diversion, &redirected(ingress, called, by(ROLF, why, Some("1"))));
+        assert!(
+            !found.is_empty() && found.iter().all(|f| *f == Some((DiversionForm::Diversion, entry.into()))),
+            "{found:?}"
+        );
+    }
+    // What is no number of the world stands as it came, without what a URI brings beside; and only if it can stand.
+    for (who, entry) in [
+        ("sip:rolf@acme.example?Subject=x", Some("<sip:rolf@acme.example>;reason=unknown;counter=1")),
+        ("3101", Some("<sip:3101@cic.acme.example>;reason=unknown;counter=1")),
+        ("tel:3101;phone-context=acme", Some("<sip:3101@cic.acme.example>;reason=unknown;counter=1")),
+        ("sip:a>;reason=x@b", None),
+        ("sip:a b@c", None),
+    ] {
+        let found = told(DiversionForm::Diversion, &redirected("gw", RUTH, by(who, None, None)));
+        assert_eq!(found[0].as_ref().map(|(_, e)| e.as_str()), entry, "{who}");
+    }
+}
+
+/// RFC 7044: history goes on where it stands; each address has the Request-URI that it gets.
+#[test]
+fn history_goes_on_where_it_stands() {
+    let history = |index| {
+        let hints = by(ROLF, Some(Retargeted::Busy), index);
+        let found = told(DiversionForm::HistoryInfo, &redirected("gw", RUTH, hints));
+        found.into_iter().map(|f| f.unwrap().1).collect::<Vec<_>>()
+    };
+    let anew = |host: &str| {
+        format!(
+            "<sip:+49305550202@cic.acme.example;user=phone?Reason=SIP%3Bcause%3D486>;index=1, \
+                 <sip:+49305550101@{host};user=phone>;index=1.1;mp=1"
+        )
+    };
+    assert_eq!(history(None), [anew("10.0.1.1"), anew("10.0.1.2")]);
+    assert_eq!(history(Some("1.x")), [anew("10.0.1.1"), anew("10.0.1.2")]);
+    let on = |host: &str| format!("<sip:+49305550101@{host};user=phone>;index=1.1.1;mp=1.1");
+    assert_eq!(history(Some("1.1")), [on("10.0.1.1"), on("10.0.1.2")]);
+}
+
+/// A new call, or one that its own sender refers, says nothing by us; and a call for help is nobody else's.
+#[test]
+fn nothing_is_said_of_what_was_not_sent_elsewhere() {
+    for (form, called, method) in [
+        (DiversionForm::None, RUTH, Method::Redirect),
+        (DiversionForm::Diversion, RUTH, Method::Invite),
+        (DiversionForm::HistoryInfo, RUTH, Method::Refer),
+        (DiversionForm::Diversion, "112", Method::Redirect),
+    ] {
+        assert_eq!(
+            told(form, &CallAttempt { method, ..redirected("gw", called, by(ROLF, None, None)) })[0],
+            None,
+            "{form} {called} {method:?}"
+        );
+    }
+}
+
+/// Entries that are taken away on the way to who is not trusted are not gone on from.
+#[test]
+fn a_stripped_history_begins_anew() {
+    let world = World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
+        spec.trunks[0].identity.trusted = false;
+        spec.trunks[1].identity.diversion = Some(DiversionForm::HistoryInfo);
+    });
+    let rolf = Some("+49305550202");
+    let hints = Hints { forwarded_by: rolf, history: Some("1.1"), ..Hints::default() };
+    let attempt = CallAttempt { hints, method: Method::Redirect, ..by_trunk("gw", "+49305550101") };
+    let (decision, _) = world.decide(&attempt, &Facts::default());
+    let identity = &outcome(&decision).unwrap().targets[0].identity;
+    let entry = identity.diverted.as_ref().map(|d| &*d.entry).unwrap();
+    assert!(identity.strip && entry.contains(";index=1, ") && entry.ends_with(";index=1.1;mp=1"), "{entry}");
 }

@@ -41,7 +41,7 @@ fn off_net_to_off_net_needs_a_forwarder() {
         spec.lync_pstn_egress = LyncPstnEgress::Gateway;
     });
     let forwarded = |ingress, method, by| CallAttempt {
-        hints: Hints { forwarded_by: Some(by), forwards: 1, replaces: false },
+        hints: Hints { forwarded_by: Some(by), forwards: 1, ..Hints::default() },
         method,
         ..by_trunk(ingress, "+4989123456")
     };
@@ -67,7 +67,7 @@ fn a_trusted_gateways_referrer_is_believed() {
         spec.toll.push(TollRule { from: vec![], sites: vec![], called: vec![], trunks: vec![], allow: true });
     });
     let attempt = CallAttempt {
-        hints: Hints { forwarded_by: Some("+49305550103"), forwards: 1, replaces: false },
+        hints: Hints { forwarded_by: Some("+49305550103"), forwards: 1, ..Hints::default() },
         method: Method::Refer,
         ..by_trunk("gw", "+4989123456")
     };

@@ -97,6 +97,8 @@ fn attempt(message: &[u8]) -> Option<Fields<'_>> {
             9 => attempt.forwards = u32::try_from(value.number()?).ok()?,
             10 => attempt.method = i32::try_from(value.number()?).ok()?,
             11 => attempt.call_id = value.text()?,
+            12 => attempt.retargeted = i32::try_from(value.number()?).ok()?,
+            13 => attempt.history_index = value.text()?,
             _ => return None,
         }
     }

@@ -5,7 +5,7 @@ use super::super::call::{Call, Entry};
 use super::super::decision::{Identity, Target, Treatment};
 use super::super::targets::{Written, is_silent};
 use super::super::trail::{Rule, Trail, Verdict};
-use crate::document::terms::{DiversionForm, NumberForm, Transport, TrunkRole};
+use crate::document::terms::{NumberForm, Transport, TrunkRole};
 use crate::number::form;
 use crate::number::parse::Dialled;
 use crate::number::{Number, Numbering};
@@ -29,16 +29,6 @@ pub(in super::super) struct Writer<'c, 'a> {
 }
 
 impl Writer<'_, '_> {
-    /// How numbers are written nationally: as the gateway's own place does, or the caller's where it has no country
-    /// (a carrier in the cloud).
-    fn numbering(&self, trunk: &Trunk) -> Numbering {
-        let own = Numbering::of(self.call.config, trunk.site);
-        match self.call.caller.site {
-            Some(site) if own.country_code.is_empty() => Numbering::of(self.call.config, site),
-            _ => own,
-        }
-    }
-
     fn uri(
         &self,
         out: &mut String,
@@ -50,8 +40,16 @@ impl Writer<'_, '_> {
     ) {
         // What was dialled may be written as it came only while it is still the number called.
         let dialled = self.call.dialled.as_ref().ok().filter(|d| !matches!(d, Dialled::Address { .. }));
-        let written = form::Written { number, dialled, form, numbering: self.numbering(trunk) };
+        let written =
+            form::Written { number, dialled, form, numbering: Numbering::of(self.call.config, trunk.site) };
         form::write_uri(out, &written, host, port);
+    }
+
+    /// The SIP URI of somebody's number as a trunk reads it, at the trunk's own domain.
+    pub(super) fn write_known(&self, out: &mut String, number: Number, trunk: &Trunk) {
+        let numbering = Numbering::of(self.call.config, trunk.site);
+        let written = form::Written { number, dialled: None, form: trunk.number_form_out, numbering };
+        form::write_uri(out, &written, domain(trunk), None);
     }
 
     /// The number that a trunk is shown as the caller's.
@@ -70,6 +68,12 @@ impl Writer<'_, '_> {
         let shown = caller.number.filter(|n| caller.believed && (n.is_global() || local));
         shown.filter(|n| trunk.identity.may_show(*n)).or(trunk.identity.default_number)
     }
+}
+
+/// By what name a trunk's peer is spoken of.
+fn domain(trunk: &Trunk) -> &str {
+    let first = trunk.domains.first().or_else(|| trunk.addresses.first().map(|a| &a.host));
+    first.map_or("", |name| name)
 }
 
 impl Written for Writer<'_, '_> {
@@ -91,24 +95,19 @@ impl Written for Writer<'_, '_> {
         out.into_boxed_str()
     }
 
-    fn identity(&self, trunk: &Trunk) -> Identity {
+    fn identity(&self, trunk: &Trunk, request_uri: &str) -> Identity {
         let emergency = self.emergency.is_some();
+        // Nothing of an emergency call is taken away on its way (domain rules 9.1).
+        let strip = !(emergency || self.call.entry.trusted() && trunk.identity.trusted);
         // A rescuer is always told who calls.
         let private = self.call.attempt.caller.private && !emergency;
         let mut asserted = Vec::new();
         if let Some(number) = self.shown(trunk).filter(|_| !private || trunk.identity.trusted) {
-            let domain = trunk.domains.first().or_else(|| trunk.addresses.first().map(|a| &a.host));
-            let domain = domain.map_or("", |d| d);
+            let domain = domain(trunk);
             asserted.reserve_exact(2);
             let mut sip = String::with_capacity(64);
             sip.push('<');
-            let written = form::Written {
-                number,
-                dialled: None,
-                form: trunk.number_form_out,
-                numbering: self.numbering(trunk),
-            };
-            form::write_uri(&mut sip, &written, domain, None);
+            self.write_known(&mut sip, number, trunk);
             sip.push('>');
             asserted.push(sip);
             if number.is_global() {
@@ -122,9 +121,8 @@ impl Written for Writer<'_, '_> {
         Identity {
             asserted,
             privacy: private.then_some("id"),
-            diversion: Some(trunk.identity.diversion).filter(|d| *d != DiversionForm::None),
-            // Nothing of an emergency call is taken away on its way (domain rules 9.1).
-            strip: !(emergency || self.call.entry.trusted() && trunk.identity.trusted),
+            diverted: self.diverted(trunk, strip, request_uri),
+            strip,
         }
     }
 }
