@@ -130,8 +130,8 @@ fn offset(text: &str, span: &Span) -> usize {
 pub(super) fn no_yaml(text: &str, error: &ScanError) -> Fault {
     let place = Place { line: error.marker().line(), column: error.marker().col() + 1, width: 1 };
     let lines: Vec<&str> = text.lines().collect();
-    // The parser often complains a line after the tab that misled it.
-    for number in [place.line, place.line.saturating_sub(1)] {
+    // The parser often complains a line after the tab that misled it, or where the line before it began.
+    for number in [place.line, place.line.saturating_sub(1), place.line + 1] {
         let line = number.checked_sub(1).and_then(|index| lines.get(index)).copied().unwrap_or_default();
         let indent = &line[..line.len() - line.trim_start().len()];
         if let Some(column) = indent.chars().position(|c| c == '\t') {

@@ -117,6 +117,15 @@ fn general(error: &Error, path: String) -> Misfit {
             };
             at(path, format!("not {wanted}"), Some(format!("write {wanted}")))
         }
+        Error::ExpectedStringKeyForExternallyTaggedEnum { .. }
+        | Error::ExternallyTaggedEnumExpectedScalarOrMapping { .. } => {
+            let fix = "write one word; if this is a template (`{{ ... }}`), fill it in before it is read";
+            at(path, "not a single word".to_owned(), Some(fix.to_owned()))
+        }
+        Error::TaggedEnumMismatch { tagged, .. } => {
+            let message = format!("the tag `!{tagged}` has no meaning here");
+            at(path, message, Some("write the value without a tag".to_owned()))
+        }
         Error::Message { msg, .. } => at(path, msg.clone(), None),
         other => {
             let text = other.render_with_formatter(&UserMessageFormatter);

@@ -134,6 +134,19 @@ fn a_key_given_twice_is_placed_at_the_second() {
 fn a_tab_is_named() {
     let text = "kind: Tenant\nspec:\n\ttrunks: []\n";
     check(text, 3, 1, "", "a tab indents this line", "YAML indents by spaces; put spaces in its place");
+    // The parser complains of what stands before it.
+    let text = "kind: Tenant\nspec:\n  row5: plain\n\ttrunks: []\n";
+    check(text, 4, 1, "", "a tab indents this line", "YAML indents by spaces; put spaces in its place");
+}
+
+#[test]
+fn a_template_and_a_tag_are_named_with_what_to_write() {
+    let trunk =
+        |srtp: &str| format!("kind: Tenant\nspec:\n  trunks:\n  - name: gw\n    port: 1\n    srtp: {srtp}\n");
+    let fix = "write one word; if this is a template (`{{ ... }}`), fill it in before it is read";
+    check(&trunk("{{ .Values.srtp }}"), 6, 11, "spec.trunks[0].srtp", "not a single word", fix);
+    let (message, fix) = ("the tag `!srtp` has no meaning here", "write the value without a tag");
+    check(&trunk("!srtp Required"), 6, 17, "spec.trunks[0].srtp", message, fix);
 }
 
 #[test]
