@@ -131,8 +131,8 @@ async fn demonstrate(
     let house = house::build(&scenes, &recorder, life, clock, chance).await?;
     if !global.json() {
         show::line(&format!(
-            "Tandem runs; tenants: {}. Gateways, CIC and Lync are simulators, each element at its own address in {};\n\
-             nothing here was verified against a real CIC or Lync.",
+            "Tandem runs; tenants: {}. Gateways, CIC and Lync are simulators, each element at its own address\n\
+             in {}; nothing here was verified against a real CIC or Lync.",
             house.tenants,
             block.words()
         ))?;

@@ -208,17 +208,16 @@ pub(crate) fn valid(paths: &[PathBuf]) -> anyhow::Result<Read> {
     Ok(read)
 }
 
-/// Answers for each tenant: its value alone if there is one, else a list.
+/// Answers for each tenant, a program with a list however many there are.
 fn each(
     paths: &[PathBuf],
     global: &Global,
     answers: impl Fn(&Config) -> (Value, String),
 ) -> anyhow::Result<Exit> {
     let read = valid(paths)?;
-    let (mut values, texts): (Vec<Value>, Vec<String>) =
+    let (values, texts): (Vec<Value>, Vec<String>) =
         read.tenants.iter().map(|tenant| answers(&tenant.compiled.config)).unzip();
-    let json = if values.len() == 1 { values.remove(0) } else { Value::Array(values) };
-    answer(global, &json, || texts.join("\n"))?;
+    answer(global, &Value::Array(values), || texts.join("\n"))?;
     Ok(Exit::Ok)
 }
 

@@ -78,33 +78,29 @@ fn verdict(outcome: &Outcome, color: bool) -> String {
 
 /// The rows, observed against planned.
 pub(crate) fn table(outcomes: &[Outcome], color: bool) -> String {
-    let head = [
-        "row",
-        "model",
-        "opt",
-        "callee",
-        "edge",
-        "hops observed",
-        "sig",
-        "med",
-        "MED",
-        "audio",
-        "answer",
-        "",
-    ];
-    let mut rows: Vec<[String; 12]> = vec![head.map(str::to_owned)];
+    let head = ["row", "who", "edge", "hops observed", "sig", "med", "MED", "audio", "answer", "planned"];
+    let mut rows: Vec<[String; 10]> = vec![head.map(str::to_owned)];
     for outcome in outcomes {
         rows.push(row(outcome));
     }
-    let widths: [usize; 12] =
+    let widths: [usize; 10] =
         std::array::from_fn(|c| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0));
     let mut out = String::from(
-        "Every row: seen on the wire, against the plan. sig, med: legs of signalling and of audio that cross the WAN; \
-         MED: Mediation\nsessions; audio: who holds it. Sites, request numbers and who decided each hop are compared \
-         too, and shown where they differ.\n\n",
+        "Every row: seen on the wire, against the plan. sig, med: legs of signalling and of audio that\ncross the \
+         WAN; MED: Mediation sessions; audio: who holds it; answer: how it was picked up, or the\nstatus; planned: \
+         whether it went so, with * by a survivable rule. Sites, request numbers and who\ndecided each hop are \
+         compared too, and shown where they differ.\n\n",
     );
+    let mut last = String::new();
     for (at, row) in rows.iter().enumerate() {
-        let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect();
+        if let Some(outcome) = at.checked_sub(1).and_then(|at| outcomes.get(at)) {
+            let group = group(outcome);
+            if group != last {
+                let _ = writeln!(out, "\n{}", painted(&group, BOLD, color));
+                last = group;
+            }
+        }
+        let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$} ")).collect();
         let line = line.trim_end();
         let good = at == 0 || outcomes[at - 1].as_planned();
         let _ = writeln!(out, "{}", if good { line.to_owned() } else { painted(line, RED, color) });
@@ -121,43 +117,43 @@ pub(crate) fn table(outcomes: &[Outcome], color: bool) -> String {
     out
 }
 
-fn row(outcome: &Outcome) -> [String; 12] {
+/// What rows have in common.
+fn group(outcome: &Outcome) -> String {
+    let scene = &outcome.scene;
+    let (model, option, first) = (scene.net.model.words(), scene.first.option(), scene.first.words());
+    let wan = if outcome.wan_lost { ", WAN cut" } else { "" };
+    format!("{model}, option {option} ({first}){wan}")
+}
+
+fn row(outcome: &Outcome) -> [String; 10] {
     let seen = |name: &str| {
         let found = outcome.columns.iter().find(|column| column.name == name);
         found.map_or_else(String::new, |c| {
-            if c.observed == c.planned || (c.same && name != "answer") {
-                c.observed.clone()
-            } else if c.same {
-                format!("{} ({})", c.observed, c.planned)
-            } else {
-                format!("{}≠{}", c.observed, c.planned)
-            }
+            if c.same { c.observed.clone() } else { format!("{}≠{}", c.observed, c.planned) }
         })
     };
     let scene = &outcome.scene;
     let edge = match (scene.edge, outcome.proxy()) {
         (true, true) => "proxy",
-        (true, false) => "in path",
-        (false, _) => "not in path",
+        (true, false) => "edge",
+        (false, _) => "none",
     };
-    let answer = if outcome.observed.status == 200 { seen("answer") } else { seen("outcome") };
-    let wan = if outcome.wan_lost { " WAN cut" } else { "" };
+    let answer =
+        if outcome.observed.status == 200 { seen("answer") } else { seen("outcome").replace("refused ", "") };
     [
-        format!("{}{wan}", scene.row(outcome.callee)),
-        scene.net.model.words().to_owned(),
-        scene.first.option().to_string(),
+        scene.row(outcome.callee).to_string(),
         outcome.callee.name(),
         edge.to_owned(),
-        outcome.observed.hops_words(outcome.proxy()),
+        outcome.observed.hops_words(outcome.proxy()).replace(" > ", ">"),
         seen("signalling crossings"),
         seen("media crossings"),
         seen("Mediation sessions"),
         seen("audio by"),
         answer,
         match (outcome.as_planned(), outcome.observed.decisions().any(|decision| decision.survivable)) {
-            (true, true) => "as planned, by a survivable rule",
-            (true, false) => "as planned",
-            (false, _) => "NOT AS PLANNED",
+            (true, true) => "yes*",
+            (true, false) => "yes",
+            (false, _) => "NO",
         }
         .to_owned(),
     ]
@@ -223,7 +219,7 @@ fn hop_json(hop: &super::observe::Hop, proxy: bool) -> Value {
         "why": hop.why,
         "decisions": hop.decisions.iter().map(|d| json!({
             "name": d.decision,
-            "revision": d.revision.to_string(),
+            "revision": d.revision,
             "survivable": d.survivable,
             "reasons": d.reasons,
         })).collect::<Vec<_>>(),

@@ -12,8 +12,9 @@ pub(crate) fn message(name: &str, message: &impl prost::Message) -> anyhow::Resu
     let pool = DescriptorPool::decode(tandem_proto::DESCRIPTORS)?;
     let descriptor = pool.get_message_by_name(name).with_context(|| format!("no message is named {name}"))?;
     let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?;
-    // 64-bit numbers as numbers: revisions stay far below 2^53, and scripts compare them.
-    let options = SerializeOptions::new().stringify_64_bit_integers(false);
+    // 64-bit numbers as numbers: revisions stay far below 2^53, and scripts compare them. An empty list and a zero are
+    // there: a script that asks for a field finds it.
+    let options = SerializeOptions::new().stringify_64_bit_integers(false).skip_default_fields(false);
     Ok(dynamic.serialize_with_options(serde_json::value::Serializer, &options)?)
 }
 
@@ -29,7 +30,10 @@ mod tests {
         let owner = pb::Owner { kind: pb::owner::Kind::CicUser.into(), id: "jane".into() };
         let decision =
             pb::Decision { revision: 7, owner: Some(owner), stale_ms: 0, ..pb::Decision::default() };
-        let expected = json!({"revision": 7, "owner": {"kind": "CIC_USER", "id": "jane"}});
+        let expected = json!({
+            "name": "", "revision": 7, "called": "", "owner": {"kind": "CIC_USER", "id": "jane"},
+            "emergency": false, "source": "SOURCE_UNSPECIFIED", "staleMs": 0,
+        });
         assert_eq!(message("tandem.routing.v1.Decision", &decision).unwrap(), expected);
     }
 }

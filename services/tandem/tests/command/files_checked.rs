@@ -41,6 +41,8 @@ fn a_tenant_is_drawn_and_set_up() {
     let drawn = run(&["tenant", "show", file]).ended(0);
     assert!(drawn.out.contains("berlin") && drawn.out.contains("5068"), "{}", drawn.out);
     let json = run(&["tenant", "show", file, "--output", "json"]).ended(0).json();
+    // A list, whether one file is named or many.
+    let json = &json[0];
     assert_eq!(
         (json["tenant"].as_str(), json["model"].as_str()),
         (Some("brandt"), Some("OnPremises")),

@@ -129,13 +129,16 @@ impl fmt::Display for Setup {
         writeln!(f, "{}", self.title)?;
         writeln!(
             f,
-            "Each item says where it is from: documented by the vendors, or inferred from that; a line may be marked alone."
+            "Each item says where it is from: documented by the vendors, or inferred from that; a line may be\nmarked alone."
         )?;
         for part in &self.parts {
             writeln!(f, "\n== {} ==", part.who)?;
             for (at, item) in part.items.iter().enumerate() {
                 let Item { title, why, basis, section, lines } = item;
-                writeln!(f, "\n{}. {title}  [{}; domain rules {section}]", at + 1, basis.word())?;
+                let (heading, basis) =
+                    (format!("{}. {title}", at + 1), format!("[{}; domain rules {section}]", basis.word()));
+                let fits = heading.chars().count() + 2 + basis.chars().count() <= WIDTH;
+                writeln!(f, "\n{heading}{}{basis}", if fits { "  " } else { "\n   " })?;
                 wrapped(f, why)?;
                 for line in lines {
                     writeln!(f, "     {line}")?;
@@ -146,9 +149,11 @@ impl fmt::Display for Setup {
     }
 }
 
-/// Writes words over lines of at most 100 characters.
+/// Characters of a line.
+const WIDTH: usize = 100;
+
+/// Writes words over lines.
 fn wrapped(f: &mut fmt::Formatter<'_>, words: &str) -> fmt::Result {
-    const WIDTH: usize = 100;
     let mut line = String::from("  ");
     for word in words.split_whitespace() {
         if line.chars().count() + 1 + word.chars().count() > WIDTH {

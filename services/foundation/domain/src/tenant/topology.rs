@@ -237,13 +237,7 @@ fn links(config: &Config) -> Vec<Link> {
         l.add('j', (Cic, cic), (Cph, site), "SIP/UDP 5060", "TCP and TLS are options");
     }
     l.add('k', (Cic, cic), (Ms, places.media_server), "SIP", "and CIC's Notifier");
-    l.add(
-        'l',
-        (Fe, lync),
-        (Cic, cic),
-        "uaCSTA in SIP/TCP 5060",
-        "remote call control (row 6); TLS is an option",
-    );
+    l.add('l', (Fe, lync), (Cic, cic), "uaCSTA in SIP/TCP 5060", "RCC (row 6); TLS is an option");
     l.add(
         'm',
         (Cph, places.phones),
@@ -252,7 +246,7 @@ fn links(config: &Config) -> Vec<Link> {
         "the plug-in (row 4), one workstation",
     );
     l.add('p', (Cph, places.phones), (Cic, cic), "HTTPS", "CIC clients");
-    l.add('q', (Cic, cic), (Fe, lync), "LDAP", "CIC reads Lync's attributes in Active Directory");
+    l.add('q', (Cic, cic), (Fe, lync), "LDAP", "CIC reads Lync's attributes in AD");
     l.links.sort_by_key(|link| link.letter);
     l.links
 }
@@ -378,12 +372,18 @@ fn draw_site(f: &mut fmt::Formatter<'_>, site: &SitePlan) -> fmt::Result {
 impl Topology {
     fn draw_links(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nSignalling")?;
+        let protocol = widest(self.links.iter().map(|l| l.protocol.chars().count()));
+        let places = widest(self.links.iter().map(|l| place(&l.from.1, &l.to.1).chars().count()));
         for l in &self.links {
             let ends = format!("{} > {}", short(l.from.0), short(l.to.0));
-            let mut line =
-                format!("  {}  {ends:<11} {:<24} {:<20}", l.letter, l.protocol, place(&l.from.1, &l.to.1));
+            let mut line = format!(
+                "  {}  {ends:<9}  {:<protocol$}  {:<places$}",
+                l.letter,
+                l.protocol,
+                place(&l.from.1, &l.to.1)
+            );
             if !l.note.is_empty() {
-                write!(line, " {}", l.note)?;
+                write!(line, "  {}", l.note)?;
             }
             writeln!(f, "{}", line.trim_end())?;
         }
@@ -392,10 +392,16 @@ impl Topology {
 
     fn draw_audio(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nAudio")?;
+        let media = widest(self.audio.iter().map(|a| a.media.chars().count()));
+        let places = widest(self.audio.iter().map(|a| place(&a.from.1, &a.to.1).chars().count()));
         for a in &self.audio {
             let ends = format!("{} - {}", short(a.from.0), short(a.to.0));
-            let line =
-                format!("     {ends:<11} {:<24} {:<20} {}", a.media, place(&a.from.1, &a.to.1), a.when);
+            let line = format!(
+                "     {ends:<9}  {:<media$}  {:<places$}  {}",
+                a.media,
+                place(&a.from.1, &a.to.1),
+                a.when
+            );
             writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
@@ -420,8 +426,13 @@ impl Topology {
             |list: Vec<String>| if list.is_empty() { "nothing".to_owned() } else { list.join(", ") };
         writeln!(f, "\nBetween sites")?;
         writeln!(f, "  signalling: {}", or_none(letters))?;
-        writeln!(f, "  audio:      {}", or_none(audio))
+        // One a line: what crosses is what costs.
+        writeln!(f, "  audio:      {}", or_none(audio).replace(", ", ",\n              "))
     }
+}
+
+fn widest(lengths: impl Iterator<Item = usize>) -> usize {
+    lengths.max().unwrap_or(0)
 }
 
 fn place(from: &SiteName, to: &SiteName) -> String {

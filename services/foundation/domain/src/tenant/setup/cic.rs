@@ -208,6 +208,6 @@ fn locations(config: &Config) -> Option<Item> {
             "2.4",
         )
         .line(format!("Stations and lines in locations: {}", sites.join(", ")))
-        .line("Registration group of managed phones: at most 4 entries, a Managed Proxy at the premises among them"),
+        .line("Registration group of managed phones: at most 4 entries, one a Managed Proxy at the premises"),
     )
 }

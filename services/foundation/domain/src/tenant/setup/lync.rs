@@ -109,7 +109,7 @@ fn option_3(config: &Config) -> Option<Item> {
             format!("New-CsTrunkConfiguration -Identity {identity} -PstnUsages @{{Add={}}}", quoted(shared))
         }))
         .line(format!(
-            "Test-CsInterTrunkRouting -TargetNumber <a DID> -TrunkConfiguration <of the gateway>   # finds {shared:?}"
+            "Test-CsInterTrunkRouting -TargetNumber <a DID> -TrunkConfiguration <the gateway's>  # {shared:?}"
         )),
     )
 }
@@ -130,7 +130,7 @@ fn route_to_cic(config: &Config) -> Option<Item> {
         )
         .line(format!("New-CsVoiceRoute -Identity 'To CIC' -NumberPattern {} `", quoted(&pattern)))
         .line("  -PstnUsages @{Add='CIC'} -PstnGatewayList @{Add='PstnGateway:<CIC>'}")
-        .line("Put Line URIs of users of Lync alone into ranges of their own, and leave those out of the pattern."),
+        .line("Put Line URIs of users of Lync alone into ranges of their own, and leave those out."),
     )
 }
 
@@ -159,12 +159,8 @@ fn dial_plan(config: &Config) -> Option<Item> {
         for (at, rule) in rules.enumerate() {
             let (pattern, translation) = regex(rule);
             let name = format!("{scope}/Tandem {}", at + 1);
-            lines.push(format!(
-                "New-CsVoiceNormalizationRule -Identity {} -Priority {at} -Pattern {} -Translation {}",
-                quoted(&name),
-                quoted(&pattern),
-                quoted(&translation)
-            ));
+            lines.push(format!("New-CsVoiceNormalizationRule -Identity {} -Priority {at} `", quoted(&name)));
+            lines.push(format!("  -Pattern {} -Translation {}", quoted(&pattern), quoted(&translation)));
         }
     };
     for (site, rules) in &plan.by_site {
