@@ -6,7 +6,9 @@ use std::sync::Arc;
 use prost::Message as _;
 use tandem_proto::routing::v1::CallEvent;
 use tandem_proto::routing::v1::follow_request::CallEvents;
-use tandem_wire::limits::{CALL_EVENTS_BYTES, CALL_EVENTS_MAX, CALL_ID_BYTES_MAX, URI_BYTES_MAX};
+use tandem_wire::limits::{
+    CALL_EVENTS_BYTES, CALL_EVENTS_MAX, CALL_ID_BYTES_MAX, HISTORY_INDEX_BYTES_MAX, URI_BYTES_MAX,
+};
 use tokio::sync::mpsc;
 
 use crate::stats::Counters;
@@ -57,6 +59,7 @@ impl Events {
                 [&mut attempt.called, &mut attempt.caller, &mut attempt.asserted, &mut attempt.forwarded_by];
             uris.into_iter().for_each(|uri| clean(uri, URI_BYTES_MAX));
             clean(&mut attempt.call_id, CALL_ID_BYTES_MAX);
+            clean(&mut attempt.history_index, HISTORY_INDEX_BYTES_MAX);
         }
         if sender.try_send(event).is_err() {
             self.counters.events_dropped.up();
@@ -127,6 +130,7 @@ mod tests {
                 called: format!("sip:a\u{85}{long}"),
                 caller: long.clone(),
                 asserted: long.clone(),
+                history_index: long.clone(),
                 forwarded_by: long,
                 call_id: call_id.clone(),
                 ..pb::CallAttempt::default()

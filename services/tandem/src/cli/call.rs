@@ -38,7 +38,7 @@ pub(crate) enum Call {
         #[command(flatten)]
         assume: Assume,
     },
-    /// List the decisions that the server remembers, newest first.
+    /// List the decisions that the server remembers, its own and those of its edges, newest first.
     #[command(after_long_help = "Example:\n  tandem call list --tenant brandt --number +493023125103")]
     List {
         /// Whose.

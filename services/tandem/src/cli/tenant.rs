@@ -37,19 +37,13 @@ pub(crate) enum Tenant {
         strict: bool,
     },
     /// Draw a tenant: components by site, links with protocol and port, what crosses between sites.
-    #[command(after_long_help = "Example:\n  tandem tenant show tenants/brandt.yaml")]
-    Show {
-        /// YAML files, or directories of such.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    #[command(after_long_help = "Examples:\n  tandem tenant show tenants/brandt.yaml\n  \
+        tandem tenant show tenants/brandt.yaml --edge-in-path")]
+    Show(Drawn),
     /// Say what the administrators of Lync, CIC and the gateway must set, in their own tools' terms.
-    #[command(after_long_help = "Example:\n  tandem tenant setup tenants/brandt.yaml")]
-    Setup {
-        /// YAML files, or directories of such.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    #[command(after_long_help = "Examples:\n  tandem tenant setup tenants/brandt.yaml\n  \
+        tandem tenant setup tenants/brandt.yaml --edge-in-path")]
+    Setup(Drawn),
     /// Print the JSON schema of a document, for editors.
     #[command(after_long_help = "Example:\n  tandem tenant schema > tenant.schema.json")]
     Schema {
@@ -57,6 +51,18 @@ pub(crate) enum Tenant {
         #[arg(value_enum, default_value_t = Kind::Tenant)]
         kind: Kind,
     },
+}
+
+/// What is drawn or set up.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Drawn {
+    /// YAML files, or directories of such.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Options 2 and 3: Tandem's edge stands where it can, between the gateway and the system that calls meet first.
+    /// Under option 1 it is the proxy, or beside the customer's own.
+    #[arg(long)]
+    edge_in_path: bool,
 }
 
 /// Which kind of document.
@@ -72,8 +78,8 @@ pub(crate) enum Kind {
 pub(crate) fn run(tenant: Tenant, global: &Global) -> anyhow::Result<Exit> {
     match tenant {
         Tenant::Check { files, strict } => check(&files, strict, global),
-        Tenant::Show { files } => show(&files, global),
-        Tenant::Setup { files } => set_up(&files, global),
+        Tenant::Show(what) => show(&what, global),
+        Tenant::Setup(what) => set_up(&what, global),
         Tenant::Schema { kind } => {
             crate::show::line(match kind {
                 Kind::Tenant => include_str!("../../../../docs/schema/tenant.json"),
@@ -221,9 +227,9 @@ fn each(
     Ok(Exit::Ok)
 }
 
-fn show(paths: &[PathBuf], global: &Global) -> anyhow::Result<Exit> {
-    each(paths, global, |config| {
-        let topology = topology(config);
+fn show(what: &Drawn, global: &Global) -> anyhow::Result<Exit> {
+    each(&what.files, global, |config| {
+        let topology = topology(config, what.edge_in_path);
         (drawn(config, &topology), topology.to_string())
     })
 }
@@ -255,9 +261,9 @@ fn drawn(config: &Config, topology: &Topology) -> Value {
     })
 }
 
-fn set_up(paths: &[PathBuf], global: &Global) -> anyhow::Result<Exit> {
-    each(paths, global, |config| {
-        let setup = setup(config);
+fn set_up(what: &Drawn, global: &Global) -> anyhow::Result<Exit> {
+    each(&what.files, global, |config| {
+        let setup = setup(config, what.edge_in_path);
         let parts = setup.parts.iter().map(|part| {
             let items = part.items.iter().map(|item| {
                 json!({"title": item.title, "why": item.why, "basis": item.basis.word(), "section": item.section,

@@ -52,6 +52,14 @@ fn a_tenant_is_drawn_and_set_up() {
 
     let told = run(&["tenant", "setup", file]).ended(0);
     assert!(told.out.contains("Interaction Administrator"), "{}", told.out);
+    for command in ["show", "setup"] {
+        let with = run(&["tenant", command, file, "--edge-in-path"]).ended(0);
+        assert!(
+            with.out.contains("by way of Tandem's edge") && !told.out.contains("Tandem's edge"),
+            "{}",
+            with.out
+        );
+    }
     let all = run(&["tenant", "setup", "examples/tenants", "--output", "json"]).ended(0).json();
     assert_eq!(all.as_array().unwrap().len(), 3);
 }

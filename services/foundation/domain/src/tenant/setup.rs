@@ -9,7 +9,7 @@ mod lync;
 
 use std::fmt;
 
-use crate::document::terms::TrunkRole;
+use crate::document::terms::{InboundOption, TrunkRole};
 
 use super::config::{Config, Trunk};
 
@@ -66,19 +66,26 @@ impl Basis {
     }
 }
 
-/// Says what must be set for a tenant.
+/// What stands for the peer that is Tandem's edge.
+const EDGE: &str = "<edge>";
+/// Where it is reached.
+const EDGE_AT: &str = "Tandem's edge: its listener's address";
+
+/// Says what must be set for a tenant. `edge_in_path`: as [`topology`](super::topology) has it.
 #[must_use]
-pub fn setup(config: &Config) -> Setup {
+pub fn setup(config: &Config, edge_in_path: bool) -> Setup {
+    let edge = edge_in_path && config.inbound != InboundOption::ProxyFirst;
     let shown = config.display_name.as_deref().map_or_else(String::new, |n| format!(" {n}"));
     let parts = vec![
         Part {
             who: "Lync or Skype for Business (Management Shell, Topology Builder)",
-            items: lync::items(config),
+            items: lync::items(config, edge),
         },
-        Part { who: "CIC (Interaction Administrator)", items: cic::items(config) },
-        Part { who: "PSTN gateway or session border controller", items: gateway::items(config) },
+        Part { who: "CIC (Interaction Administrator)", items: cic::items(config, edge) },
+        Part { who: "PSTN gateway or session border controller", items: gateway::items(config, edge) },
     ];
-    Setup { title: format!("{}{shown}: {}, {}", config.name, config.model, config.inbound), parts }
+    let by = if edge { ", by way of Tandem's edge" } else { "" };
+    Setup { title: format!("{}{shown}: {}, {}{by}", config.name, config.model, config.inbound), parts }
 }
 
 fn item(title: impl Into<String>, why: impl Into<String>, basis: Basis, section: &'static str) -> Item {

@@ -447,7 +447,7 @@ fn holds_together(config: &Config) {
         let _ = config.trunk(*ix);
     }
     assert!(config.default_route != Some(RouteOwner::Workgroup));
-    assert!(!topology(config).to_string().is_empty() && !setup(config).to_string().is_empty());
+    assert!(!topology(config, true).to_string().is_empty() && !setup(config, true).to_string().is_empty());
 }
 
 /// Places of a document that hold no other places.

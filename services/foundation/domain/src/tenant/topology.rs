@@ -89,9 +89,11 @@ impl AudioPath {
     }
 }
 
-/// Computes the topology of a tenant.
+/// Computes the topology of a tenant. `edge_in_path`: under options 2 and 3 Tandem's edge stands where it can, before
+/// the system that is met first (domain rules 9.1); under option 1 it is the proxy, or beside the customer's own.
 #[must_use]
-pub fn topology(config: &Config) -> Topology {
+pub fn topology(config: &Config, edge_in_path: bool) -> Topology {
+    let edge = edge_in_path && config.inbound != InboundOption::ProxyFirst;
     let option = match config.inbound {
         InboundOption::ProxyFirst => "calls meet the SIP proxy first (option 1)",
         InboundOption::CicFirst => "calls meet CIC first (option 2)",
@@ -99,9 +101,14 @@ pub fn topology(config: &Config) -> Topology {
     };
     let shown = config.display_name.as_deref().map_or_else(String::new, |n| format!(" {n}"));
     Topology {
-        title: format!("{}{shown}\n{}; {option}", config.name, config.model),
-        sites: sites(config),
-        links: links(config),
+        title: format!(
+            "{}{shown}\n{}; {option}{}",
+            config.name,
+            config.model,
+            if edge { ", by way of Tandem's edge" } else { "" }
+        ),
+        sites: sites(config, edge),
+        links: links(config, edge),
         audio: audio(config),
     }
 }
@@ -123,7 +130,7 @@ fn of_trunk(trunk: &Trunk) -> Component {
     Component { element, name: trunk.name.to_string(), addresses }
 }
 
-fn sites(config: &Config) -> Vec<SitePlan> {
+fn sites(config: &Config, edge: bool) -> Vec<SitePlan> {
     let places = &config.places;
     let has = |role| config.trunks_of(role).next().is_some();
     let mut sites = Vec::with_capacity(config.sites.len());
@@ -133,6 +140,9 @@ fn sites(config: &Config) -> Vec<SitePlan> {
             config.trunks.iter().filter(|t| t.site == ix).map(of_trunk).collect();
         if places.proxy == ix && !has(TrunkRole::SipProxy) && config.inbound == InboundOption::ProxyFirst {
             components.push(component(Element::Px, "Tandem's edge"));
+        }
+        if places.proxy == ix && edge {
+            components.push(component(Element::Edge, "Tandem's edge"));
         }
         if places.media_server == ix && !has(TrunkRole::MediaServer) {
             components.push(component(Element::Ms, "Interaction Media Server"));
@@ -206,28 +216,43 @@ impl Links<'_> {
     }
 }
 
-fn links(config: &Config) -> Vec<Link> {
-    use Element::{Cic, Cph, Fe, Gw, Lph, Med, Ms, Pstn, Px};
+fn links(config: &Config, edge: bool) -> Vec<Link> {
+    use Element::{Cic, Cph, Edge, Fe, Gw, Lph, Med, Ms, Pstn, Px};
     let places = &config.places;
     let (cic, lync) = (places.cic, places.lync);
     let mut l = Links { config, links: Vec::new() };
     let proxy_first = config.inbound == InboundOption::ProxyFirst;
-    let to_lync =
-        config.inbound == InboundOption::LyncFirst || config.lync_pstn_egress == LyncPstnEgress::Gateway;
+    let lync_to_pstn = config.lync_pstn_egress == LyncPstnEgress::Gateway;
+    let to_lync = lync_to_pstn || config.inbound == InboundOption::LyncFirst && !edge;
+    let outward = |words| if edge { words } else { "" };
+    let first = if edge { Edge } else { Px };
     for site in gateways(config) {
         l.add('a', (Pstn, site), (Gw, site), "ISDN or SIP", "the carrier's");
-        if proxy_first {
-            l.add('b', (Gw, site), (Px, places.proxy), sip(config, TrunkRole::SipProxy), "");
-        } else {
-            l.add('d', (Gw, site), (Cic, cic), sip(config, TrunkRole::Cic), "");
+        if proxy_first || edge {
+            l.add('b', (Gw, site), (first, places.proxy), sip(config, TrunkRole::SipProxy), "");
+        }
+        if !proxy_first {
+            l.add(
+                'd',
+                (Gw, site),
+                (Cic, cic),
+                sip(config, TrunkRole::Cic),
+                outward("CIC's calls to the PSTN"),
+            );
         }
         if to_lync {
-            l.add('g', (Gw, site), (Med, lync), sip(config, TrunkRole::Lync), "");
+            l.add(
+                'g',
+                (Gw, site),
+                (Med, lync),
+                sip(config, TrunkRole::Lync),
+                outward("Lync's calls to the PSTN"),
+            );
         }
     }
-    if proxy_first {
-        l.add('c', (Px, places.proxy), (Cic, cic), sip(config, TrunkRole::Cic), "");
-        l.add('f', (Px, places.proxy), (Med, lync), sip(config, TrunkRole::Lync), "");
+    if proxy_first || edge {
+        l.add('c', (first, places.proxy), (Cic, cic), sip(config, TrunkRole::Cic), "");
+        l.add('f', (first, places.proxy), (Med, lync), sip(config, TrunkRole::Lync), outward("both ways"));
     }
     let line = if config.lync.cic_line_direct { "" } else { "by the proxy, as c and f" };
     l.add('e', (Cic, cic), (Med, lync), sip(config, TrunkRole::Lync), line);
@@ -374,11 +399,13 @@ impl Topology {
         writeln!(f, "\nSignalling")?;
         let protocol = widest(self.links.iter().map(|l| l.protocol.chars().count()));
         let places = widest(self.links.iter().map(|l| place(&l.from.1, &l.to.1).chars().count()));
+        let both = |l: &Link| format!("{} > {}", short(l.from.0), short(l.to.0));
+        let ends = widest(self.links.iter().map(|l| both(l).chars().count()));
         for l in &self.links {
-            let ends = format!("{} > {}", short(l.from.0), short(l.to.0));
             let mut line = format!(
-                "  {}  {ends:<9}  {:<protocol$}  {:<places$}",
+                "  {}  {:<ends$}  {:<protocol$}  {:<places$}",
                 l.letter,
+                both(l),
                 l.protocol,
                 place(&l.from.1, &l.to.1)
             );

@@ -3,15 +3,15 @@
 use crate::document::terms::{InboundOption, MediaLost, MediaPath, Model, SrtpMode, Transport, TrunkRole};
 use crate::tenant::config::{Config, Trunk};
 
-use super::{Basis, Item, addresses, first, item};
+use super::{Basis, EDGE_AT, Item, addresses, first, item};
 
 use Basis::{Documented, Inferred};
 
-pub(super) fn items(config: &Config) -> Vec<Item> {
+pub(super) fn items(config: &Config, edge: bool) -> Vec<Item> {
     let Some(lync) = first(config, TrunkRole::Lync) else { return Vec::new() };
     let mut items = vec![
         lync_line(config, lync),
-        outside_line(config),
+        outside_line(config, edge),
         dial_plan(config),
         stations(config, lync),
         users(),
@@ -68,7 +68,7 @@ fn lync_line(config: &Config, lync: &Trunk) -> Item {
     )
 }
 
-fn outside_line(config: &Config) -> Item {
+fn outside_line(config: &Config, edge: bool) -> Item {
     let (peer, at) = match config.inbound {
         InboundOption::ProxyFirst => {
             let proxies = addresses(config, TrunkRole::SipProxy);
@@ -83,14 +83,15 @@ fn outside_line(config: &Config) -> Item {
     };
     let codes = first(config, TrunkRole::Gateway)
         .map(|t| t.retry_on.iter().map(ToString::to_string).collect::<Vec<_>>());
-    item(
+    let made = item(
         format!("A SIP line to {peer}"),
         "Any answer, even an error, shows that a proxy is alive; which codes go on to the next line is a list of the line.",
         Documented,
         "2.4",
     )
     .line(format!("Proxies, in order: {at}"))
-    .line(format!("Codes that may be retried: {}", codes.unwrap_or_default().join(", ")))
+    .line(format!("Codes that may be retried: {}", codes.unwrap_or_default().join(", ")));
+    if edge { made.line(format!("Calls come in from {EDGE_AT}")) } else { made }
 }
 
 fn dial_plan(config: &Config) -> Item {

@@ -3,13 +3,14 @@
 use crate::document::terms::{InboundOption, NumberForm, SrtpMode, TrunkRole};
 use crate::tenant::config::{Config, Trunk};
 
-use super::{Basis, Item, addresses, first, item};
+use super::{Basis, EDGE_AT, Item, addresses, first, item};
 
 use Basis::{Documented, Inferred};
 
-pub(super) fn items(config: &Config) -> Vec<Item> {
+pub(super) fn items(config: &Config, edge: bool) -> Vec<Item> {
     let Some(gateway) = first(config, TrunkRole::Gateway) else { return Vec::new() };
-    let mut items = vec![inbound(config), numbers(config, gateway), failover(config), emergency(config)];
+    let mut items =
+        vec![inbound(config, edge), numbers(config, gateway), failover(config), emergency(config)];
     if gateway.srtp != SrtpMode::NotSupported {
         items.push(
             item("SRTP", "The tenant's policy says that the gateway encrypts audio.", Documented, "2.2")
@@ -34,20 +35,27 @@ pub(super) fn items(config: &Config) -> Vec<Item> {
     items
 }
 
-fn inbound(config: &Config) -> Item {
+fn inbound(config: &Config, edge: bool) -> Item {
     let (to, list) = match config.inbound {
+        InboundOption::CicFirst if edge => {
+            ("Tandem's edge, which sends them to CIC", vec![EDGE_AT.to_owned()])
+        }
+        InboundOption::LyncFirst if edge => {
+            ("Tandem's edge, which sends them to the Mediation pool", vec![EDGE_AT.to_owned()])
+        }
         InboundOption::ProxyFirst => {
             let proxies = addresses(config, TrunkRole::SipProxy);
-            let edge = vec!["Tandem's edge: its listener's address".to_owned()];
-            ("the SIP proxy", if proxies.is_empty() { edge } else { proxies })
+            let ours = vec![EDGE_AT.to_owned()];
+            ("the SIP proxy", if proxies.is_empty() { ours } else { proxies })
         }
         InboundOption::CicFirst => {
             ("CIC, the active server and then the backup", addresses(config, TrunkRole::Cic))
         }
         InboundOption::LyncFirst => ("the Mediation pool", addresses(config, TrunkRole::Lync)),
     };
+    let basis = if edge { Inferred } else { Documented };
     let why = "The inbound option says which system a call meets first.";
-    item(format!("Inbound calls go to {to}"), why, Documented, "3.2").lines(list)
+    item(format!("Inbound calls go to {to}"), why, basis, "3.2").lines(list)
 }
 
 fn numbers(config: &Config, gateway: &Trunk) -> Item {

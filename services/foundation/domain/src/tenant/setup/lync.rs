@@ -4,13 +4,13 @@ use crate::document::terms::{InboundOption, LyncPstnEgress, SrtpMode, Transport,
 use crate::tenant::config::{Config, Trunk};
 use crate::tenant::tables::DialRule;
 
-use super::{Basis, Item, addresses, first, item, quoted, ranges_pattern};
+use super::{Basis, EDGE, Item, addresses, first, item, quoted, ranges_pattern};
 
 use Basis::{Documented, Inferred};
 
-pub(super) fn items(config: &Config) -> Vec<Item> {
+pub(super) fn items(config: &Config, edge: bool) -> Vec<Item> {
     let Some(lync) = first(config, TrunkRole::Lync) else { return Vec::new() };
-    let mut items = vec![peers(config, lync), trunk(config, lync)];
+    let mut items = vec![peers(config, lync, edge), trunk(config, lync)];
     if lync.transport == Transport::Tls {
         items.push(
             item(
@@ -22,8 +22,8 @@ pub(super) fn items(config: &Config) -> Vec<Item> {
             .line("Issue a certificate for each peer from an authority that the Mediation Server trusts."),
         );
     }
-    items.extend(option_3(config));
-    items.extend(route_to_cic(config));
+    items.extend(option_3(config, edge));
+    items.extend(route_to_cic(config, edge));
     items.push(pstn(config));
     items.extend(dial_plan(config));
     items.push(rcc(config));
@@ -32,7 +32,7 @@ pub(super) fn items(config: &Config) -> Vec<Item> {
 }
 
 /// Who Mediation talks to.
-fn peers(config: &Config, lync: &Trunk) -> Item {
+fn peers(config: &Config, lync: &Trunk, edge: bool) -> Item {
     let transport = if lync.transport == Transport::Tls { "TLS" } else { "TCP" };
     let mut made = item(
         "A PSTN gateway object and trunk for each peer of Mediation (Topology Builder)",
@@ -47,14 +47,18 @@ fn peers(config: &Config, lync: &Trunk) -> Item {
             addresses(config, TrunkRole::Cic).iter().map(|a| format!("CIC's Lync line (leg e): {a}")),
         );
     }
-    if config.inbound == InboundOption::ProxyFirst || !config.lync.cic_line_direct {
+    if edge {
+        made.lines.push("Tandem's edge (leg f): its listener's address".to_owned());
+    } else if config.inbound == InboundOption::ProxyFirst || !config.lync.cic_line_direct {
         let proxies = addresses(config, TrunkRole::SipProxy);
         if proxies.is_empty() {
             made.lines.push("Tandem's edge, the SIP proxy (leg f): its listener's address".to_owned());
         }
         made.lines.extend(proxies.iter().map(|a| format!("the SIP proxy (leg f): {a}")));
     }
-    if config.inbound == InboundOption::LyncFirst || config.lync_pstn_egress == LyncPstnEgress::Gateway {
+    if config.inbound == InboundOption::LyncFirst && !edge
+        || config.lync_pstn_egress == LyncPstnEgress::Gateway
+    {
         let gateways = addresses(config, TrunkRole::Gateway);
         made.lines.extend(gateways.iter().map(|a| format!("the gateway (leg g): {a}")));
     }
@@ -83,7 +87,7 @@ fn trunk(config: &Config, lync: &Trunk) -> Item {
 }
 
 /// Inter-trunk routing.
-fn option_3(config: &Config) -> Option<Item> {
+fn option_3(config: &Config, edge: bool) -> Option<Item> {
     if config.inbound != InboundOption::LyncFirst {
         return None;
     }
@@ -93,18 +97,21 @@ fn option_3(config: &Config) -> Option<Item> {
         .iter()
         .find(|g| config.lync.cic_usages.iter().any(|c| c.eq_ignore_ascii_case(g)))?;
     let pattern = ranges_pattern(config).unwrap_or_else(|| "^\\+".to_owned());
+    // The edge is both: what comes from it goes back to it, and what Lync sends there goes on to CIC.
+    let (from, to) = if edge { (EDGE, EDGE) } else { ("<gateway>", "<CIC>") };
+    let peers = if from == to { vec![from] } else { vec![from, to] };
     Some(
         item(
             "Inter-trunk routing from the gateway to CIC",
             "Lync passes a call from one trunk to another only if a route's pattern fits the number and both trunks \
              share a PSTN usage. Without it CIC gets no call from the gateway.",
-            Documented,
+            if edge { Inferred } else { Documented },
             "3.1",
         )
         .line(format!("Set-CsPstnUsage -Identity Global -Usage @{{Add={}}}", quoted(shared)))
         .line(format!("New-CsVoiceRoute -Identity 'To CIC' -NumberPattern {} `", quoted(&pattern)))
-        .line(format!("  -PstnUsages @{{Add={}}} -PstnGatewayList @{{Add='PstnGateway:<CIC>'}}", quoted(shared)))
-        .lines(["<gateway>", "<CIC>"].map(|peer| {
+        .line(format!("  -PstnUsages @{{Add={}}} -PstnGatewayList @{{Add={}}}", quoted(shared), gateway(to)))
+        .lines(peers.into_iter().map(|peer| {
             let identity = quoted(&format!("Service:PstnGateway:{peer}"));
             format!("New-CsTrunkConfiguration -Identity {identity} -PstnUsages @{{Add={}}}", quoted(shared))
         }))
@@ -115,7 +122,7 @@ fn option_3(config: &Config) -> Option<Item> {
 }
 
 /// Lync users' calls to CIC's numbers.
-fn route_to_cic(config: &Config) -> Option<Item> {
+fn route_to_cic(config: &Config, edge: bool) -> Option<Item> {
     if config.inbound == InboundOption::LyncFirst {
         return None;
     }
@@ -129,9 +136,17 @@ fn route_to_cic(config: &Config) -> Option<Item> {
             "3.3",
         )
         .line(format!("New-CsVoiceRoute -Identity 'To CIC' -NumberPattern {} `", quoted(&pattern)))
-        .line("  -PstnUsages @{Add='CIC'} -PstnGatewayList @{Add='PstnGateway:<CIC>'}")
+        .line(format!(
+            "  -PstnUsages @{{Add='CIC'}} -PstnGatewayList @{{Add={}}}",
+            gateway(if edge { EDGE } else { "<CIC>" })
+        ))
         .line("Put Line URIs of users of Lync alone into ranges of their own, and leave those out."),
     )
+}
+
+/// A peer of Mediation as its commands name it.
+fn gateway(peer: &str) -> String {
+    quoted(&format!("PstnGateway:{peer}"))
 }
 
 fn pstn(config: &Config) -> Item {
