@@ -19,6 +19,7 @@ use tandem_store::{Commit, Durability, Outcome, Write, put};
 use tandem_wire::authority::Gate;
 use tandem_wire::caller::{Callers, Table};
 use tokio::net::TcpListener;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::Result;
@@ -53,10 +54,12 @@ pub fn run(mode: &str, tenants: usize, numbers: usize) -> Result<()> {
             }
             _ => {
                 println!("{address}");
+                // As `serve(address)` sets its sockets, which a listener of one's own does not: with Nagle's algorithm
+                // the echo would wait for acknowledgements, and work in larger batches than ours.
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
                 tonic::transport::Server::builder()
-                    .tcp_nodelay(true)
                     .add_service(RoutingServer::new(Echo))
-                    .serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener))
+                    .serve_with_incoming(incoming)
                     .await?;
             }
         }
