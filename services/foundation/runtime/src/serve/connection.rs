@@ -3,13 +3,15 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls_pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -170,7 +172,7 @@ impl Acceptor {
         if !in_process {
             builder.keep_alive_interval(self.limits.ping_every).keep_alive_timeout(self.limits.ping_timeout);
         }
-        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(Copied(stream)), service));
         let age = self.chance.jitter(self.limits.age, 10);
         let told = tokio::select! {
             ended = connection.as_mut() => return closed(ended),
@@ -197,6 +199,39 @@ impl Acceptor {
             () = calls.wait() => {}
             () = self.life.drain.stopped() => {}
         }
+    }
+}
+
+/// A stream to which small pieces are copied together. h2 takes a stream that can write several pieces at once as one
+/// that wants them: it then writes each answer of 256 bytes or more by a system call of its own. Of one that cannot it
+/// collects answers below 1 KiB, as many as are ready, and writes them at once.
+struct Copied<I>(I);
+
+impl<I: AsyncRead + Unpin> AsyncRead for Copied<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        ctx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(ctx, buffer)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Copied<I> {
+    fn poll_write(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(ctx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(ctx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(ctx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        false
     }
 }
 
