@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
 use crate::document::policy;
 use crate::document::terms::{
     DiversionForm, InboundOption, LyncPstnEgress, MediaLost, MediaPath, Model, NumberForm, RouteOwner,
@@ -31,6 +34,9 @@ impl SiteIx {
         self.0 != Self::CLOUD.0
     }
 }
+
+/// Emergency dial strings. Few, and every call is held against them, so that they lie where they are read.
+pub type DialStrings = SmallVec<[Digits; 4]>;
 
 /// A tenant's policy: checked, resolved, with every default filled in.
 #[derive(Clone, PartialEq, Debug)]
@@ -64,7 +70,7 @@ pub struct Config {
     /// Who takes a Lync user's call to the PSTN out.
     pub lync_pstn_egress: LyncPstnEgress,
     /// Every emergency dial string of the tenant and its sites: for callers whose site is not known.
-    pub emergency_numbers: Box<[Digits]>,
+    pub emergency_numbers: DialStrings,
     /// Who may call what by which trunk; the first that fits wins, what none fits is refused.
     pub toll: Vec<TollRule>,
     /// What happens when a user or workgroup without a treatment of its own cannot take a call.
@@ -174,7 +180,7 @@ pub struct Site {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SiteEmergency {
     /// Dial strings that hold here: the site's own, or else the tenant's.
-    pub numbers: Box<[Digits]>,
+    pub numbers: DialStrings,
     /// Gateways, in order of preference. Never empty at a site with phones.
     pub egress: Box<[TrunkIx]>,
     /// The number that a rescuer calls back.
@@ -246,7 +252,7 @@ pub struct Trunk {
     /// How the peer is known when it calls.
     pub ingress: Box<[Ingress]>,
     /// The peer's domains, lower case.
-    pub domains: Box<[Arc<str>]>,
+    pub domains: Box<[SmolStr]>,
     /// Where calls go when every address has failed, in order; of the same role.
     pub backup: Box<[TrunkIx]>,
 }

@@ -72,8 +72,8 @@ impl Writer<'_, '_> {
 
 /// By what name a trunk's peer is spoken of.
 fn domain(trunk: &Trunk) -> &str {
-    let first = trunk.domains.first().or_else(|| trunk.addresses.first().map(|a| &a.host));
-    first.map_or("", |name| name)
+    let own = trunk.domains.first().map(|domain| domain.as_str());
+    own.or_else(|| trunk.addresses.first().map(|a| &*a.host)).unwrap_or_default()
 }
 
 impl Written for Writer<'_, '_> {

@@ -5,7 +5,7 @@ use crate::document::terms::{Model, TrunkRole};
 use crate::id::SiteName;
 use crate::number::Digits;
 use crate::tenant::checks;
-use crate::tenant::config::{Places, Site, SiteEmergency, SiteIx, Trunk, TrunkIx};
+use crate::tenant::config::{DialStrings, Places, Site, SiteEmergency, SiteIx, Trunk, TrunkIx};
 
 use super::scope::{PREMISES_MAX, Scope};
 
@@ -128,7 +128,7 @@ pub(super) fn emergency(
     sites: &mut [Site],
     trunks: &[Trunk],
     places: &Places,
-) -> Box<[Digits]> {
+) -> DialStrings {
     let spec = scope.spec;
     let tenants = numbers(scope, &spec.emergency.numbers, "spec.emergency.numbers");
     let mut all = tenants.clone();
@@ -141,12 +141,12 @@ pub(super) fn emergency(
             .map_or_else(SiteEmergency::default, |e| site_emergency(scope, e, &path, ix, trunks));
         all.extend_from_slice(&emergency.numbers);
         if emergency.numbers.is_empty() {
-            emergency.numbers = tenants.clone().into();
+            emergency.numbers = tenants.clone();
         }
         sites[usize::from(ix.0)].emergency = emergency;
     }
     for site in sites.iter_mut().filter(|s| s.emergency.numbers.is_empty()) {
-        site.emergency.numbers = tenants.clone().into();
+        site.emergency.numbers = tenants.clone();
     }
     for (at, site) in sites.iter().enumerate() {
         let has_phones = at > 0 || places.phones == SiteIx::CLOUD;
@@ -156,10 +156,10 @@ pub(super) fn emergency(
     }
     all.sort_unstable();
     all.dedup();
-    all.into()
+    all
 }
 
-fn numbers(scope: &mut Scope<'_>, given: &[String], path: &str) -> Vec<Digits> {
+fn numbers(scope: &mut Scope<'_>, given: &[String], path: &str) -> DialStrings {
     let given = scope.limited(given, 16, path, "each is compared on each call");
     let digits = given.iter().enumerate().map(|(at, n)| digits(scope, n, 2, 6, &format!("{path}[{at}]")));
     digits.filter(|d| !d.is_empty()).collect()
@@ -194,7 +194,7 @@ fn site_emergency(
         scope.found.push(checks::SITE_EMERGENCY_EGRESS_ELSEWHERE.at(egress_path, words));
     }
     let callback = given.callback.as_deref().and_then(|c| scope.number(c, &format!("{path}.callback")));
-    SiteEmergency { numbers: numbers.into(), egress: egress.into(), callback }
+    SiteEmergency { numbers, egress: egress.into(), callback }
 }
 
 /// What a site with phones must have.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::document::policy;
 use crate::document::terms::{
     DiversionForm, InboundOption, LyncPstnEgress, NumberForm, SrtpMode, Transport, TrunkRole,
@@ -221,10 +223,10 @@ fn host(scope: &mut Scope<'_>, given: &str, path: &str) -> Arc<str> {
     given.to_ascii_lowercase().into()
 }
 
-fn domains(scope: &mut Scope<'_>, given: &[String], path: &str) -> Box<[Arc<str>]> {
+fn domains(scope: &mut Scope<'_>, given: &[String], path: &str) -> Box<[SmolStr]> {
     let given = scope.limited(given, 16, path, "each is compared with requests that have no number");
     scope.once(given.iter().map(|d| d.to_ascii_lowercase()), path, "", |d| format!("{d:?}"));
-    given.iter().enumerate().map(|(at, d)| host(scope, d, &format!("{path}[{at}]"))).collect()
+    given.iter().enumerate().map(|(at, d)| (&*host(scope, d, &format!("{path}[{at}]"))).into()).collect()
 }
 
 fn backup(scope: &mut Scope<'_>, t: &policy::Trunk, path: &str) -> Box<[TrunkIx]> {
