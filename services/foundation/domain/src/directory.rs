@@ -18,7 +18,7 @@ mod endpoint;
 mod numbers;
 
 pub use admit::{MEMBERS_MAX, admit};
-pub use around::{Directory, Entries, Holder};
+pub use around::{Directory, Entries, Holder, Shared};
 pub use check::{UserState, check, check_number, check_routes, check_station, check_workgroup, ring_seconds};
 pub use endpoint::{Endpoint, Need, Required, RowFeatures, Unsupported, endpoint, features, kind, required};
 

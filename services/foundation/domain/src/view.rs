@@ -35,7 +35,10 @@ use crate::number::index::Index;
 use crate::record::{Change, Kind, Record};
 use crate::tenant::TrunkIx;
 pub use entry::{Conflict, Entries, Entry};
+pub(crate) use keyed::Numbered;
 use names::Of;
+pub(crate) use names::bare;
+pub(crate) use numbers::Role;
 use slots::Slots;
 pub use tenant::TenantView;
 

@@ -30,6 +30,36 @@ async fn a_user_is_read_with_row_findings_and_etag() {
     assert_eq!((missing.code(), reason(&missing).as_str()), (Code::NotFound, "RESOURCE_NOT_FOUND"));
 }
 
+/// What one user alone may have, and two were given: both are told, by name and with the fix, until it is mended.
+#[tokio::test]
+async fn two_users_with_one_address_are_found() {
+    let rig = Rig::new().await;
+    let lync = |address: &str, line: &str| {
+        let telephony = pb::TelephonyMode::Uc.into();
+        let (sip_address, line_uri) = (address.into(), line.into());
+        Some(pb::LyncAccount { sip_address, line_uri, telephony, ..Default::default() })
+    };
+    let account = |id: &str, lync| Item::User(pb::User { lync, cic: None, ..user(id, "x") });
+    let shared = async |id: &str| -> Vec<(String, String, String)> {
+        let all = rig.get(id).await.unwrap().findings;
+        let shared = all.into_iter().filter(|f| f.code.ends_with("_shared"));
+        shared.map(|f| (f.code, f.field, f.message)).collect()
+    };
+    let one = account("one", lync("sip:one@x.example", "tel:+493023125801"));
+    let two = account("two", lync("SIP:One@x.example", "tel:+49-30-23125-801"));
+    rig.import(header(Mode::Merge), vec![one, two]).await.unwrap();
+    for (id, other) in [("one", "two"), ("two", "one")] {
+        let words = format!("the user {other} has it too");
+        let expected =
+            [("user.line_uri_shared", "lync.lineUri"), ("user.sip_address_shared", "lync.sipAddress")];
+        let expected = expected.map(|(code, field)| (code.into(), field.into(), words.clone()));
+        assert_eq!(shared(id).await, expected, "{id}");
+    }
+    let mended = account("two", lync("sip:two@x.example", "tel:+493023125802"));
+    rig.import(header(Mode::Merge), vec![mended]).await.unwrap();
+    assert_eq!((shared("one").await, shared("two").await), (vec![], vec![]));
+}
+
 #[tokio::test]
 async fn users_are_listed_in_order_page_by_page() {
     let rig = Rig::new().await;

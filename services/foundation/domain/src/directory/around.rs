@@ -6,9 +6,8 @@ use crate::document::directory::{DirectorySpec, Station, User, Workgroup};
 use crate::id::{StationId, UserId, WorkgroupId};
 use crate::number::Number;
 use crate::tenant::Config;
-use crate::view::{Entry, TenantView};
-
-use super::numbers::{canonical, line_number, local};
+use crate::view::{Entry, Numbered as _, Role, TenantView, bare};
+use smallvec::SmallVec;
 
 /// Who holds a number.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -43,6 +42,8 @@ pub trait Directory {
     fn is_did(&self, number: Number, of: &UserId) -> bool;
     /// Everybody who holds a number: by extension, by assignment, by Line URI.
     fn holders(&self, number: Number) -> Vec<Holder>;
+    /// Another user who has what `own` alone should have; of several the one whose id sorts first.
+    fn other_with(&self, what: &Shared, own: &UserId) -> Option<UserId>;
 }
 
 /// A directory document as a directory: what a file says, before it is imported. Of records with one id the last
@@ -54,6 +55,32 @@ pub struct Entries<'a> {
     workgroups: BTreeMap<&'a WorkgroupId, &'a Workgroup>,
     dids: BTreeSet<(Number, &'a UserId)>,
     holders: BTreeMap<Number, Vec<Holder>>,
+    shared: BTreeMap<Shared, BTreeSet<&'a UserId>>,
+}
+
+/// What one user alone may have.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Shared {
+    /// A SIP address, without scheme and in lower case.
+    Sip(String),
+    /// A name in CIC, in lower case.
+    Cic(String),
+    /// The number of a Line URI, its extension included.
+    Line(Number),
+}
+
+impl Shared {
+    /// A SIP address, with or without its scheme.
+    #[must_use]
+    pub fn sip(address: &str) -> Self {
+        Self::Sip(bare(address).to_ascii_lowercase())
+    }
+
+    /// A name in CIC.
+    #[must_use]
+    pub fn cic(name: &str) -> Self {
+        Self::Cic(name.to_ascii_lowercase())
+    }
 }
 
 impl<'a> Entries<'a> {
@@ -67,38 +94,44 @@ impl<'a> Entries<'a> {
             ..Self::default()
         };
         for user in &spec.users {
-            let extension = user.cic.as_ref().and_then(|c| c.extension.as_deref()).and_then(local);
-            let line = user.lync.as_ref().and_then(|l| l.line_uri.as_deref()).and_then(line_number);
-            entries.hold(extension, || Holder::User(user.id.clone()));
-            entries.hold(line, || Holder::User(user.id.clone()));
+            user.numbers(config, &mut |number, role| {
+                entries.hold(number, Holder::User(user.id.clone()));
+                if role == Role::LineUri {
+                    entries.share(Shared::Line(number), &user.id);
+                }
+            });
+            user.lync.iter().for_each(|l| entries.share(Shared::sip(&l.sip_address), &user.id));
+            user.cic.iter().for_each(|c| entries.share(Shared::cic(&c.user_id), &user.id));
         }
         for station in &spec.stations {
-            let extension = station.extension.as_deref().and_then(local);
-            entries.hold(extension, || Holder::Station(station.id.clone()));
+            station.numbers(config, &mut |n, _| entries.hold(n, Holder::Station(station.id.clone())));
         }
-        for workgroup in &spec.workgroups {
-            let extension = workgroup.extension.as_deref().and_then(local);
-            entries.hold(extension, || Holder::Workgroup(workgroup.id.clone()));
+        for group in &spec.workgroups {
+            group.numbers(config, &mut |n, _| entries.hold(n, Holder::Workgroup(group.id.clone())));
         }
         for assigned in &spec.numbers {
-            let number = canonical(config, &assigned.number);
-            if let Some(user) = &assigned.user {
-                entries.dids.extend(number.map(|n| (n, user)));
-                entries.hold(number, || Holder::User(user.clone()));
-            }
-            if let Some(workgroup) = &assigned.workgroup {
-                entries.hold(number, || Holder::Workgroup(workgroup.clone()));
-            }
+            assigned.numbers(config, &mut |number, _| {
+                if let Some(user) = &assigned.user {
+                    entries.dids.insert((number, user));
+                    entries.hold(number, Holder::User(user.clone()));
+                }
+                if let Some(workgroup) = &assigned.workgroup {
+                    entries.hold(number, Holder::Workgroup(workgroup.clone()));
+                }
+            });
         }
         entries
     }
 
-    fn hold(&mut self, number: Option<Number>, holder: impl FnOnce() -> Holder) {
-        let Some(number) = number else { return };
-        let (holders, holder) = (self.holders.entry(number).or_default(), holder());
+    fn hold(&mut self, number: Number, holder: Holder) {
+        let holders = self.holders.entry(number).or_default();
         if !holders.contains(&holder) {
             holders.push(holder);
         }
+    }
+
+    fn share(&mut self, what: Shared, user: &'a UserId) {
+        self.shared.entry(what).or_default().insert(user);
     }
 }
 
@@ -121,6 +154,10 @@ impl Directory for Entries<'_> {
 
     fn holders(&self, number: Number) -> Vec<Holder> {
         self.holders.get(&number).cloned().unwrap_or_default()
+    }
+
+    fn other_with(&self, what: &Shared, own: &UserId) -> Option<UserId> {
+        self.shared.get(what)?.iter().find(|id| **id != own).map(|id| (*id).clone())
     }
 }
 
@@ -158,5 +195,23 @@ impl Directory for TenantView {
             }
         }
         holders
+    }
+
+    fn other_with(&self, what: &Shared, own: &UserId) -> Option<UserId> {
+        let others: SmallVec<[&UserId; 4]> = match what {
+            Shared::Sip(address) => self.users_by_sip(address).map(|u| &u.id).collect(),
+            Shared::Cic(name) => self.users_by_cic(name).map(|u| &u.id).collect(),
+            Shared::Line(number) => {
+                let line = |e: &Entry<'_>| matches!(e, Entry::LineUri(_));
+                let lines = self.entries(*number).into_iter().filter(line);
+                lines
+                    .filter_map(|e| match e {
+                        Entry::LineUri(user) => Some(&user.id),
+                        _ => None,
+                    })
+                    .collect()
+            }
+        };
+        others.into_iter().filter(|id| *id != own).min().cloned()
     }
 }

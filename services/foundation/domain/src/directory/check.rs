@@ -64,6 +64,7 @@ pub fn check(config: &Config, user: &User, directory: &impl Directory) -> UserSt
     subject.lync();
     subject.phone();
     subject.place();
+    subject.shared();
     subject.forwards();
     UserState { endpoint, states: subject.states }
 }

@@ -72,6 +72,15 @@ checks! {
     USER_DID_EQUALS_LINE_URI = "user.did_equals_line_uri", Warning,
         "The published number is the Line URI. Under option 3 Lync rings the phone at once, and CIC never sees the call: no status, no recording, no plug-in (domain rules 3.1). Under option 1 with CIC behind the proxy the call meets the proxy twice with one number, which is refused as a loop (domain rules 3.3).",
         "publish another number, owned by CIC, and keep the Line URI as contact address only";
+    USER_LINE_URI_SHARED = "user.line_uri_shared", Error,
+        "Two users have one Line URI: which of the two a call rings is chance to both of them, and by us it is the one whose id sorts first.",
+        "give each a Line URI of their own, if need be by an extension (;ext=), here and in Lync";
+    USER_SIP_ADDRESS_SHARED = "user.sip_address_shared", Error,
+        "Two users have one SIP address: a call from or to it is taken for the one whose id sorts first.",
+        "correct the SIP address of one of the two, or remove the user who is entered twice";
+    USER_CIC_USER_SHARED = "user.cic_user_shared", Error,
+        "Two users have one account in CIC: an agent whom CIC names is taken for the one whose id sorts first.",
+        "correct the CIC account of one of the two, or remove the user who is entered twice";
     USER_MISSING_LINE_SERVER = "user.missing_line_server", Error,
         "Remote call control needs the line server, CIC's CSTA address (domain rules 1.3).",
         "set lync.lineServer, as sip:line@cic.example.com";

@@ -1,28 +1,12 @@
 //! How a directory writes numbers.
 
 use crate::number::parse::{Dialled, parse};
-use crate::number::{Digits, Number};
+use crate::number::{self, Number, Origin};
 use crate::tenant::Config;
 
-/// A number as the tenant's own dial rules understand it, whoever dials it. Digits that no rule fits are the
-/// tenant's own.
+/// A number as the tenant's own dial rules understand it, whoever dials it.
 pub(super) fn canonical(config: &Config, written: &str) -> Option<Number> {
-    match parse(written).ok()? {
-        Dialled::Global(number) => Some(number),
-        Dialled::Local(dialled) => {
-            let fits = config.dial_plan.rules.iter().find(|r| r.fits(dialled.as_bytes()));
-            match fits {
-                Some(rule) => rule.rewrite(dialled.as_bytes()),
-                None => Number::local(Digits::parse(dialled.as_bytes())?),
-            }
-        }
-        Dialled::Service(_) | Dialled::Address { .. } => None,
-    }
-}
-
-/// An extension: digits alone.
-pub(super) fn local(written: &str) -> Option<Number> {
-    Number::local(Digits::parse(written.as_bytes())?)
+    number::canonical(config, Origin::default(), &parse(written).ok()?).ok()
 }
 
 /// The number of a Line URI: `tel:` and a global number, an extension perhaps (domain rules 1.3).

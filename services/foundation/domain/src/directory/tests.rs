@@ -125,6 +125,9 @@ const CASES: &[(&str, &str, &str, Edit)] = &[
     ("row 3, DID is Line URI (vector 2)", "user.did_equals_line_uri", "users[2].lync.lineUri", |d, _| d.numbers.push(did("+49 30 900703", "r3"))),
     ("row 4, DID is Line URI", "user.did_equals_line_uri", "users[3].lync.lineUri", |d, _| { d.users[R4].lync.as_mut().unwrap().line_uri = Some("tel:+4930900704".into()); d.numbers.push(did("+4930900704", "r4")); }),
     ("row 5, DID is Line URI", "user.did_equals_line_uri", "users[4].lync.lineUri", |d, _| d.numbers.push(did("030900705", "r5"))),
+    ("another's Line URI", "user.line_uri_shared", "users[2].lync.lineUri", |d, _| d.users[R2].lync.as_mut().unwrap().line_uri = Some("TEL:+49-30-900703".into())),
+    ("another's SIP address", "user.sip_address_shared", "users[2].lync.sipAddress", |d, _| { let address = d.users[R2].lync.as_ref().unwrap().sip_address.to_uppercase(); d.users[R3].lync.as_mut().unwrap().sip_address = address; }),
+    ("another's account in CIC", "user.cic_user_shared", "users[0].cic.userId", |d, _| d.users[R1].cic.as_mut().unwrap().user_id = d.users[R3].cic.as_ref().unwrap().user_id.to_uppercase()),
     ("row 6 without line server", "user.missing_line_server", "users[5].lync.lineServer", |d, _| d.users[R6].lync.as_mut().unwrap().line_server = None),
     ("a line server as a host", "user.line_server_form", "users[5].lync.lineServer", |d, _| d.users[R6].lync.as_mut().unwrap().line_server = Some("cic.acme.example".into())),
     ("row 6 with Enterprise Voice", "user.enterprise_voice_on", "users[5].lync.telephony", |d, _| d.users[R6].lync.as_mut().unwrap().telephony = TelephonyMode::Uc),
@@ -277,6 +280,27 @@ fn a_document_and_a_view_are_found_to_be_the_same() {
         let tenant = view.tenant("acme").unwrap();
         assert_eq!(findings_in(&config, &spec, &**tenant), findings(&config, &spec), "{what}");
     }
+}
+
+/// What a number is follows from where it is dialled: a file before its import reads it as the store's view does.
+#[test]
+fn a_document_and_a_view_read_numbers_alike() {
+    let (mut spec, config) = (base(), config());
+    spec.users[R1].site = Some(SiteName::parse("vienna").unwrap());
+    spec.users[R1].cic.as_mut().unwrap().extension = Some("0700".into());
+    spec.users[R2].lync.as_mut().unwrap().line_uri = Some("tel:+43700".into());
+    let (view, around) = (view(&spec), Entries::new(&config, &spec));
+    let tenant = view.tenant("acme").unwrap();
+    let holders = |text: &str| {
+        let number = crate::number::Number::parse_canonical(text).unwrap();
+        let (mut file, mut shown) = (around.holders(number), Directory::holders(&**tenant, number));
+        file.sort();
+        shown.sort();
+        assert_eq!(file, shown, "{text}");
+        file.len()
+    };
+    // At home by Vienna's own rule, as anybody else dials it by the tenant's.
+    assert_eq!((holders("+43700"), holders("+49700"), holders("0700")), (2, 1, 0));
 }
 
 proptest! {

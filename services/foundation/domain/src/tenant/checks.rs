@@ -83,7 +83,13 @@ checks! {
         "set transport to Tls (port 5067) or Tcp (port 5068)";
     TRUNK_LYNC_UNENCRYPTED = "trunk.lync_unencrypted", Warning,
         "Signalling to Mediation is not encrypted; TLS is optional there but strongly recommended (domain rules 2.2, rule 2).",
-        "set transport to Tls, with a certificate from an authority that Mediation trusts: TLS to it is always mutual";
+        "keep the way to Mediation inside a network of your own: this release's edge does not carry TLS";
+    TRUNK_TLS_NOT_CARRIED = "trunk.tls_not_carried", Warning,
+        "SIP over TLS is described and planned, but this release's edge carries UDP and TCP alone: no call passes it by this trunk.",
+        "set transport to Tcp (and have the peer take it) where Tandem's edge is to carry the calls";
+    TRUNK_CALLED_NEVER_FITS = "trunk.called_never_fits", Warning,
+        "Tenants that share a carrier are told apart by the digits as they come. This carrier writes numbers nationally, and what it is to be known by starts with a plus: no call fits.",
+        "write ingress.called as the carrier brings it, such as 030123, or have it write +E.164";
     TRUNK_LYNC_ACCEPT_302 = "trunk.lync_accept_302", Error,
         "Mediation does not follow redirects to another peer.",
         "remove accept302 from the Lync trunk: the edge stays in the way as a proxy";

@@ -223,7 +223,7 @@ impl Routes {
 }
 
 /// How what people dial becomes a number: rules of the ingress trunk, then of the caller's site, then the
-/// tenant's; in each list the first that fits wins.
+/// tenant's; in each list the first that fits wins. [`canonical`](crate::number::canonical) reads it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct DialPlan {
     /// The tenant's rules.
@@ -232,21 +232,6 @@ pub struct DialPlan {
     pub by_trunk: Box<[(TrunkIx, Box<[DialRule]>)]>,
     /// Rules for callers at one site.
     pub by_site: Box<[(SiteIx, Box<[DialRule]>)]>,
-}
-
-impl DialPlan {
-    /// The rules that hold for a call, in order of precedence.
-    pub fn rules_for(&self, trunk: Option<TrunkIx>, site: Option<SiteIx>) -> impl Iterator<Item = &DialRule> {
-        let by_trunk = self.by_trunk.iter().filter(move |(ix, _)| Some(*ix) == trunk);
-        let by_site = self.by_site.iter().filter(move |(ix, _)| Some(*ix) == site);
-        by_trunk.flat_map(|(_, r)| r).chain(by_site.flat_map(|(_, r)| r)).chain(&self.rules)
-    }
-
-    /// What dialled digits mean: the first rule that fits says. None: no rule fits, or the result is too long.
-    #[must_use]
-    pub fn apply(&self, trunk: Option<TrunkIx>, site: Option<SiteIx>, dialled: &[u8]) -> Option<Number> {
-        self.rules_for(trunk, site).find(|r| r.fits(dialled))?.rewrite(dialled)
-    }
 }
 
 /// One rewriting of what was dialled.
@@ -341,38 +326,6 @@ mod tests {
         ] {
             let found = ranges.find(Number::parse_canonical(called).unwrap());
             assert_eq!(found.map(|r| r.prefix.to_string()).as_deref(), prefix, "{called}");
-        }
-    }
-
-    #[test]
-    fn dial_rules_hold_by_trunk_then_site_then_tenant() {
-        let rule = |pattern: &str, strip, prepend: &str| DialRule {
-            pattern: pattern.as_bytes().into(),
-            min: strip,
-            max: 24,
-            strip,
-            global: prepend.starts_with('+'),
-            prepend: Digits::parse(prepend.trim_start_matches('+').as_bytes()).unwrap(),
-        };
-        let plan = DialPlan {
-            rules: Box::new([rule("00", 2, "+"), rule("0", 1, "+49"), rule("XXXX", 0, "")]),
-            by_trunk: Box::new([(TrunkIx(1), Box::new([rule("9", 1, "+1")]))]),
-            by_site: Box::new([(SiteIx(2), Box::new([rule("0", 1, "+43")]))]),
-        };
-        for (trunk, site, dialled, number) in [
-            (None, None, "0301234", Some("+49301234")),
-            (None, None, "001212", Some("+1212")),
-            (None, None, "3456", Some("3456")),
-            (None, None, "345", None),
-            (Some(TrunkIx(1)), None, "9212", Some("+1212")),
-            (Some(TrunkIx(0)), None, "9212", Some("9212")),
-            (None, Some(SiteIx(2)), "01234", Some("+431234")),
-            (Some(TrunkIx(1)), Some(SiteIx(2)), "01234", Some("+431234")),
-            (None, None, "0123456789012345", None),
-            (None, None, "0", Some("+49")),
-        ] {
-            let found = plan.apply(trunk, site, dialled.as_bytes());
-            assert_eq!(found.map(|n| n.to_string()).as_deref(), number, "{dialled}");
         }
     }
 }

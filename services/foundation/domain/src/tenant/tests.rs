@@ -148,6 +148,11 @@ const CASES: &[(&str, &str, &str, Change)] = &[
     ("an unknown gateway", "trunk.no_ingress", "spec.trunks[0].ingress", |d| d.spec.trunks[0].ingress.clear()),
     ("an ingress for everybody", "trunk.ingress_empty", "spec.trunks[0].ingress[0]", |d| d.spec.trunks[0].ingress[0].source = None),
     ("a network of 33 bits", "trunk.ingress_invalid", "spec.trunks[0].ingress[0].source", |d| d.spec.trunks[0].ingress[0].source = Some("10.0.0.0/33".into())),
+    ("Lync over TLS", "trunk.tls_not_carried", "spec.trunks[2].transport", |_| ()),
+    ("a national carrier of global numbers", "trunk.called_never_fits", "spec.trunks[0].ingress[0].called", |d| {
+        d.spec.trunks[0].number_form_in = Some(NumberForm::National);
+        d.spec.trunks[0].ingress[0].called = vec!["030900".into(), "+4930900".into()];
+    }),
     ("a network inside another", "trunk.ingress_overlap", "spec.trunks[4].ingress[0]", |d| d.spec.trunks[4].ingress[0].source = Some("10.1.0.7".into())),
     ("one certificate twice", "trunk.ingress_overlap", "spec.trunks[2].ingress[0]", |d| d.spec.trunks[2].ingress[0].certificate = Some("CIC.acme.example".into())),
     ("one domain twice", "trunk.domain_shared", "spec.trunks[2].domains[0]", |d| d.spec.trunks[2].domains[0] = "CIC.acme.example".into()),
@@ -194,7 +199,10 @@ const CASES: &[(&str, &str, &str, Change)] = &[
 
 #[test]
 fn the_base_has_no_finding() {
-    assert_eq!(findings(&base()), []);
+    let mut found = findings(&base());
+    // TLS is what the vendors ask for, and what this release does not carry yet.
+    found.retain(|f| f.code != "trunk.tls_not_carried");
+    assert_eq!(found, []);
 }
 
 #[test]
@@ -239,7 +247,8 @@ fn a_slip_is_answered_by_the_name_that_was_meant() {
     let mut document = base();
     document.spec.trunks[4].site = Some("viena".into());
     let found = findings(&document);
-    assert!(found[0].fix.contains("did you mean \"vienna\"?"), "{found:#?}");
+    let undefined = found.iter().find(|f| f.code == "site.undefined").unwrap();
+    assert!(undefined.fix.contains("did you mean \"vienna\"?"), "{found:#?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::number::{Number, Origin, canonical, parse};
 use crate::tenant::Config;
 
 /// A record of the directory that has numbers.
-pub(super) trait Numbered {
+pub(crate) trait Numbered {
     /// Calls `take` with each number that the record has, once for each role.
     fn numbers(&self, config: &Config, take: &mut impl FnMut(Number, Role));
 }

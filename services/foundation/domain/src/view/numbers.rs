@@ -7,7 +7,7 @@ use crate::number::{Digits, Number};
 
 /// Why a record stands at a number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Assignment = 0,
     Extension = 1,
     Workgroup = 2,

@@ -160,8 +160,13 @@ impl TenantView {
     /// A user by SIP address, with or without scheme, whatever the case. Of several the one whose id sorts first.
     #[must_use]
     pub fn user_by_sip(&self, address: &str) -> Option<&Arc<User>> {
+        self.users_by_sip(address).min_by(|a, b| a.id.cmp(&b.id))
+    }
+
+    /// Every user with a SIP address, in no order that means anything: one, unless somebody entered it twice.
+    pub fn users_by_sip<'v>(&'v self, address: &str) -> impl Iterator<Item = &'v Arc<User>> {
         let address = names::bare(address);
-        self.user_by(Of::SipAddress, address, |u| {
+        self.users_by(Of::SipAddress, address, move |u| {
             u.lync.as_ref().is_some_and(|l| names::bare(&l.sip_address).eq_ignore_ascii_case(address))
         })
     }
@@ -169,7 +174,12 @@ impl TenantView {
     /// A user by the name of the CIC account, whatever the case. Of several the one whose id sorts first.
     #[must_use]
     pub fn user_by_cic(&self, name: &str) -> Option<&Arc<User>> {
-        self.user_by(Of::CicUser, name, |u| {
+        self.users_by_cic(name).min_by(|a, b| a.id.cmp(&b.id))
+    }
+
+    /// Every user with a name in CIC, in no order that means anything: one, unless somebody entered it twice.
+    pub fn users_by_cic<'v>(&'v self, name: &str) -> impl Iterator<Item = &'v Arc<User>> {
+        self.users_by(Of::CicUser, name, move |u| {
             u.cic.as_ref().is_some_and(|c| c.user_id.eq_ignore_ascii_case(name))
         })
     }
@@ -177,9 +187,8 @@ impl TenantView {
     /// The user whose usual station this is. Of several the one whose id sorts first.
     #[must_use]
     pub fn user_by_station(&self, station: &str) -> Option<&Arc<User>> {
-        self.user_by(Of::StationOfUser, station, |u| {
-            u.station.as_ref().is_some_and(|s| s.as_str() == station)
-        })
+        let sits = |u: &User| u.station.as_ref().is_some_and(|s| s.as_str() == station);
+        self.users_by(Of::StationOfUser, station, sits).min_by(|a, b| a.id.cmp(&b.id))
     }
 
     /// A station by id.
@@ -273,9 +282,9 @@ impl TenantView {
         values.into_iter().filter_map(|slot| slots.get(slot)).find(|r| is(r))
     }
 
-    fn user_by(&self, of: Of, name: &str, is: impl Fn(&User) -> bool) -> Option<&Arc<User>> {
+    fn users_by(&self, of: Of, name: &str, is: impl Fn(&User) -> bool) -> impl Iterator<Item = &Arc<User>> {
         let values = self.names.get(names::hash(of, &[name]));
-        values.into_iter().filter_map(|s| self.users.get(s)).filter(|u| is(u)).min_by(|a, b| a.id.cmp(&b.id))
+        values.into_iter().filter_map(|s| self.users.get(s)).filter(move |u| is(u))
     }
 
     fn entry(&self, number: Number, value: u32) -> Option<Entry<'_>> {

@@ -1,11 +1,12 @@
 //! Extensions (domain rules 1.3).
 
 use crate::finding::Finding;
-use crate::number::{Digits, Number};
+use crate::number::Digits;
 use crate::tenant::Config;
 
 use super::super::around::{Directory, Holder};
 use super::checks;
+use super::numbers::canonical;
 
 /// Starts that CIC takes for services of North America.
 const FORBIDDEN: [&str; 4] = ["1800", "1900", "1411", "1911"];
@@ -20,7 +21,7 @@ pub(super) fn extension(
     found: &mut Vec<Finding>,
 ) {
     let digits = Digits::parse(given.as_bytes()).filter(|d| (2..=6).contains(&d.len()));
-    let Some((digits, number)) = digits.and_then(|d| Some((d, Number::local(d)?))) else {
+    let Some((digits, number)) = digits.and_then(|d| Some((d, canonical(config, given)?))) else {
         found.push(checks::EXTENSION_FORM.at(path, format!("{given:?} is not two to six digits")));
         return;
     };
@@ -42,7 +43,7 @@ pub(super) fn extension(
         found.push(checks::EXTENSION_CONFLICT.at(path, format!("{other} holds {given} too")));
         return;
     }
-    let starts = (2..digits.len()).filter_map(|n| Number::local(digits.prefix(n)));
+    let starts = (2..digits.len()).filter_map(|n| canonical(config, given.get(..n)?));
     for start in starts {
         let workgroup = directory.holders(start).into_iter().find(|h| matches!(h, Holder::Workgroup(_)));
         if let Some(workgroup) = workgroup.filter(|w| w != own) {

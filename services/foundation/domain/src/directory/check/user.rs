@@ -4,8 +4,9 @@ use crate::document::policy::Treatments;
 use crate::document::terms::{PhoneKind, StationKind};
 use crate::number::Number;
 use crate::routing::plan::Row;
+use crate::view::{Numbered as _, Role};
 
-use super::super::around::{Directory, Holder};
+use super::super::around::{Directory, Holder, Shared};
 use super::super::endpoint::{Endpoint, Need, required};
 use super::extension::extension;
 use super::{Subject, checks, ring_seconds, treatments};
@@ -122,6 +123,30 @@ impl<D: Directory> Subject<'_, D> {
         if self.config.site_named(site.as_str()).is_none() {
             let words = format!("the tenant has no site {site}");
             self.states.push(checks::USER_SITE_UNKNOWN.at("site", words));
+        }
+    }
+
+    /// What the user alone should have: which of two a call is for would be chance.
+    pub(super) fn shared(&mut self) {
+        let user = self.user;
+        let mut line = None;
+        user.numbers(self.config, &mut |number, role| {
+            if role == Role::LineUri {
+                line = Some(Shared::Line(number));
+            }
+        });
+        let sip =
+            user.lync.as_ref().filter(|l| !l.sip_address.is_empty()).map(|l| Shared::sip(&l.sip_address));
+        let cic = user.cic.as_ref().filter(|c| !c.user_id.is_empty()).map(|c| Shared::cic(&c.user_id));
+        let keys = [
+            (line, "lync.lineUri", checks::USER_LINE_URI_SHARED),
+            (sip, "lync.sipAddress", checks::USER_SIP_ADDRESS_SHARED),
+            (cic, "cic.userId", checks::USER_CIC_USER_SHARED),
+        ];
+        for (key, path, check) in keys {
+            if let Some(other) = key.and_then(|key| self.directory.other_with(&key, &user.id)) {
+                self.states.push(check.at(path, format!("the user {other} has it too")));
+            }
         }
     }
 

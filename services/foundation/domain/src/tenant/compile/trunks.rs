@@ -11,8 +11,8 @@ use crate::document::terms::{
 use crate::id::{ListenerName, TrunkName};
 use crate::ingress::Network;
 use crate::number::Digits;
-use crate::tenant::checks;
 use crate::tenant::config::{Address, Config, Identity, Ingress, Places, Site, Trunk, TrunkIx};
+use crate::tenant::{Prefix, checks};
 
 use super::scope::{Scope, TRUNKS_MAX, is_host};
 
@@ -76,7 +76,7 @@ fn trunk(
         srtp: srtp(scope, t, path),
         retry_on: retry_on(scope, t, path),
         identity: identity(scope, &t.identity, &format!("{path}.identity")),
-        ingress: ingress(scope, &t.ingress, path),
+        ingress: ingress(scope, t, path),
         domains: domains(scope, &t.domains, &format!("{path}.domains")),
         backup: backup(scope, t, path),
         name: name?,
@@ -131,6 +131,10 @@ fn srtp(scope: &mut Scope<'_>, t: &policy::Trunk, path: &str) -> SrtpMode {
     } else if lync && !tls {
         scope.found.push(checks::TRUNK_LYNC_UNENCRYPTED.at(at, format!("{:?} uses {}", t.name, t.transport)));
     }
+    if tls && t.role != TrunkRole::MediaServer {
+        let words = format!("{:?} uses {}", t.name, t.transport);
+        scope.found.push(checks::TRUNK_TLS_NOT_CARRIED.at(format!("{path}.transport"), words));
+    }
     match t.srtp {
         Some(SrtpMode::Required | SrtpMode::Optional) if !tls => {
             let words = format!("SRTP on a trunk over {}", t.transport);
@@ -172,9 +176,9 @@ fn identity(scope: &mut Scope<'_>, given: &policy::Identity, path: &str) -> Iden
     }
 }
 
-fn ingress(scope: &mut Scope<'_>, given: &[policy::Ingress], path: &str) -> Box<[Ingress]> {
+fn ingress(scope: &mut Scope<'_>, t: &policy::Trunk, path: &str) -> Box<[Ingress]> {
     let path = format!("{path}.ingress");
-    let given = scope.limited(given, 64, &path, "each is a claim that the whole cell compares");
+    let given = scope.limited(&t.ingress, 64, &path, "each is a claim that the whole cell compares");
     let mut compiled = Vec::with_capacity(given.len());
     for (at, i) in given.iter().enumerate() {
         let path = format!("{path}[{at}]");
@@ -201,10 +205,22 @@ fn ingress(scope: &mut Scope<'_>, given: &[policy::Ingress], path: &str) -> Box<
                 .as_deref()
                 .map(|c| certificate(scope, c, &format!("{path}.certificate"))),
             domain: i.domain.as_deref().map(|d| host(scope, d, &format!("{path}.domain"))),
-            called: scope.prefixes(&i.called, &format!("{path}.called")),
+            called: called(scope, t, i, &format!("{path}.called")),
         });
     }
     compiled.into()
+}
+
+/// What a shared carrier's calls are told apart by: before they are anybody's no dial plan reads their digits.
+fn called(scope: &mut Scope<'_>, t: &policy::Trunk, given: &policy::Ingress, path: &str) -> Box<[Prefix]> {
+    let prefixes = scope.prefixes(&given.called, path);
+    if t.number_form_in == Some(NumberForm::National)
+        && let Some(global) = prefixes.iter().find(|p| p.global)
+    {
+        let words = format!("{:?} writes nationally, and {global} starts with a plus", t.name);
+        scope.found.push(checks::TRUNK_CALLED_NEVER_FITS.at(path, words));
+    }
+    prefixes
 }
 
 /// A DNS name, or a URI (RFC 5922 7.1: a SIP domain's certificate may carry either).
