@@ -214,6 +214,18 @@ impl Server {
     ///
     /// When a descriptor set cannot be decoded. Must be called within a tokio runtime.
     pub fn start(mut self) -> Result<(), DescriptorError> {
+        let (sockets, pipes) = (std::mem::take(&mut self.sockets), std::mem::take(&mut self.pipes));
+        let acceptor = self.acceptor()?;
+        for (listener, tls) in sockets {
+            acceptor.serve_tcp(listener, tls);
+        }
+        for listener in pipes {
+            acceptor.serve_pipe(listener);
+        }
+        Ok(())
+    }
+
+    fn acceptor(mut self) -> Result<connection::Acceptor, DescriptorError> {
         self.descriptors.push(tonic_health::pb::FILE_DESCRIPTOR_SET);
         self.descriptors.push(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET);
         for encoded in &self.descriptors {
@@ -236,14 +248,7 @@ impl Server {
             self.chance.clone(),
             self.life.drain.clone(),
         );
-        let acceptor = connection::Acceptor::new(self.name, self.life, self.chance, self.connections, guard);
-        for (listener, tls) in self.sockets {
-            acceptor.serve_tcp(listener, tls);
-        }
-        for listener in self.pipes {
-            acceptor.serve_pipe(listener);
-        }
-        Ok(())
+        Ok(connection::Acceptor::new(self.name, self.life, self.chance, self.connections, guard))
     }
 }
 

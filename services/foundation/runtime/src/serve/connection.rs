@@ -154,7 +154,7 @@ impl Acceptor {
     }
 
     /// Serves one connection to its end.
-    async fn serve<I>(&self, stream: I, peer: Peer, _slot: Option<OwnedSemaphorePermit>)
+    pub(super) async fn serve<I>(&self, stream: I, peer: Peer, _slot: Option<OwnedSemaphorePermit>)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

@@ -3,6 +3,7 @@
 
 mod probe;
 mod tls;
+mod writes;
 
 use std::net::SocketAddr;
 

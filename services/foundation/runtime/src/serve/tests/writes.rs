@@ -1,0 +1,98 @@
+//! How answers leave.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tonic::transport::Endpoint;
+
+use super::super::{Answer, Peer, Reply, Unary};
+use super::probe::{ProbeClient, server};
+use crate::drain::Life;
+
+/// A stream that counts how often it is written to, and takes several pieces at once, as a socket does.
+struct Counted(DuplexStream, Arc<AtomicUsize>);
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        ctx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(ctx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.0).poll_write(ctx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        ctx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let together: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        self.as_mut().poll_write(ctx, &together)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(ctx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(ctx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}
+
+/// Answers at once with a message of some 400 bytes, as a decision has them: one field that no client knows.
+struct Decides;
+
+impl Unary for Decides {
+    fn call(&self, _: Bytes, _: &http::Extensions) -> Answer {
+        let mut out = Reply::buffer(512);
+        out.extend_from_slice(&[0x7a, 0x90, 0x03]);
+        out.extend_from_slice(&[b'x'; 400]);
+        Answer::Now(Ok(Reply::new(out)))
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_ready_together_leave_by_few_writes() {
+    const CALLS: usize = 32;
+    let (life, writes) = (Life::new(), Arc::new(AtomicUsize::new(0)));
+    let acceptor = server(&life).lean("/test.v1.Probe/Check", Arc::new(Decides)).acceptor().unwrap();
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let stream = Counted(far, Arc::clone(&writes));
+    tokio::spawn(async move { acceptor.serve(stream, Peer::default(), None).await });
+    let mut near = Some(near);
+    let connect = tower::service_fn(move |_| {
+        std::future::ready(
+            near.take().map(TokioIo::new).ok_or(io::ErrorKind::ConnectionRefused.into()) as io::Result<_>
+        )
+    });
+    let channel =
+        Endpoint::from_static("http://test.internal").connect_with_connector(connect).await.unwrap();
+    ProbeClient::new(channel.clone()).check("first", &[]).await.unwrap();
+    let before = writes.load(Ordering::Relaxed);
+    let calls = (0..CALLS).map(|_| {
+        let mut client = ProbeClient::new(channel.clone());
+        async move { client.check("then", &[]).await }
+    });
+    for answer in futures::future::join_all(calls).await {
+        answer.unwrap();
+    }
+    let took = writes.load(Ordering::Relaxed) - before;
+    assert!(took < CALLS / 2, "{CALLS} answers took {took} writes");
+}
