@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! store ──> cell's ViewFollower ──┬──> RouteCall, RouteCalls, ExplainCall ──> decisions kept in a ring
-//!                                 └──> EdgeFeed ──> edges
+//!                                 └──> EdgeFeed <──> edges (what they decided comes back, into the ring)
 //! ```
 //!
 //! Invariants:

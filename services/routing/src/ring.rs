@@ -1,4 +1,4 @@
-//! The decisions that this process made last: facts, kept in memory only.
+//! The decisions that this process made last, or was told of by its edges: facts, kept in memory only.
 //!
 //! ```text
 //! sequence ─▶ place (sequence mod max): who, when, whom, and the bytes of attempt and decision

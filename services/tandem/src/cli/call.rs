@@ -11,7 +11,7 @@ use tandem_proto::routing::v1::decision::Outcome;
 use tandem_proto::routing::v1::routing_client::RoutingClient;
 use tandem_runtime::clock::Clock;
 use tandem_runtime::exit::Exit;
-use tonic::Request;
+use tonic::{Code, Request, Status};
 
 use super::client::Server;
 use super::{Global, answer, once};
@@ -201,7 +201,9 @@ fn within<T>(message: T, server: &Server) -> Request<T> {
 
 fn route(asked: &Asked, global: &Global) -> anyhow::Result<Exit> {
     let decision = match asked.file()? {
-        Some(file) => offline::Offline::read(&file, &asked.directory)?.route(asked.attempt())?,
+        Some(file) => {
+            offline::Offline::read(&file, &asked.directory)?.route(asked.attempt()).map_err(by_option)?
+        }
         None => once(async {
             let request = pb::RouteCallRequest {
                 parent: asked.parent(),
@@ -210,7 +212,8 @@ fn route(asked: &Asked, global: &Global) -> anyhow::Result<Exit> {
             };
             let mut client = RoutingClient::new(asked.server.connect().await?);
             Ok(client.route_call(within(request, &asked.server)).await?.into_inner())
-        })?,
+        })
+        .map_err(by_option)?,
     };
     let json = show::json::message("tandem.routing.v1.Decision", &decision)?;
     answer(global, &json, || show::decision::text(&decision))?;
@@ -219,9 +222,9 @@ fn route(asked: &Asked, global: &Global) -> anyhow::Result<Exit> {
 
 fn explain(asked: &Asked, assume: Assume, global: &Global) -> anyhow::Result<Exit> {
     let explanation = match asked.file()? {
-        Some(file) => {
-            offline::Offline::read(&file, &asked.directory)?.explain(asked.attempt(), assume.message())?
-        }
+        Some(file) => offline::Offline::read(&file, &asked.directory)?
+            .explain(asked.attempt(), assume.message())
+            .map_err(by_option)?,
         None => once(async {
             let request = pb::ExplainCallRequest {
                 parent: asked.parent(),
@@ -231,11 +234,31 @@ fn explain(asked: &Asked, assume: Assume, global: &Global) -> anyhow::Result<Exi
             };
             let mut client = RoutingClient::new(asked.server.connect().await?);
             Ok(client.explain_call(within(request, &asked.server)).await?.into_inner())
-        })?,
+        })
+        .map_err(by_option)?,
     };
     let json = show::json::message("tandem.routing.v1.Explanation", &explanation)?;
     answer(global, &json, || explanation.text.clone())?;
     Ok(exit(explanation.decision.as_ref()))
+}
+
+/// What is said of a field of the API, said of the option that fills it.
+fn by_option(error: anyhow::Error) -> anyhow::Error {
+    const OPTIONS: [(&str, &str); 7] = [
+        ("attempt.called", "--called"),
+        ("attempt.caller", "--caller"),
+        ("attempt.trunk", "--from"),
+        ("attempt.user", "--user"),
+        ("assume.agent", "--agent"),
+        ("assume.plug_ins", "--plug-in"),
+        ("assume.cic_silent_seconds", "--cic-silent"),
+    ];
+    let words = match (error.downcast_ref::<Input>(), error.downcast_ref::<Status>()) {
+        (Some(Input(words)), _) => words,
+        (_, Some(status)) if status.code() == Code::InvalidArgument => status.message(),
+        _ => return error,
+    };
+    Input(OPTIONS.iter().fold(words.to_owned(), |words, (field, option)| words.replace(field, option))).into()
 }
 
 /// A rejection is an answer, and for a script it is the answer no.

@@ -51,7 +51,8 @@ fn what_cannot_be_asked_is_named() {
         assert!(said.err.contains(part), "{said:#?}");
         assert_eq!(said.err.trim_end().lines().count(), 1, "{said:#?}");
     };
-    check(&call("route", &[""]), 65, "attempt.called");
+    check(&call("route", &[""]), 65, "--called: is empty");
+    check(&call("explain", &["+493023125103", "--agent", "nosuch"]), 65, "--agent: nosuch is no user");
     let people_alone = ["call", "route", "--tenant", "brandt", "--directory", PEOPLE, "--called", "1"];
     check(&people_alone, 65, "--directory needs the tenant's file");
     let nobody = ["call", "route", "--tenant", "brandt", "--called", "1", "--server", "http://127.0.0.1:1"];

@@ -71,7 +71,7 @@ const EDGE: &str = "<edge>";
 /// Where it is reached.
 const EDGE_AT: &str = "Tandem's edge: its listener's address";
 
-/// Says what must be set for a tenant. `edge_in_path`: as [`topology`](super::topology) has it.
+/// Says what must be set for a tenant. `edge_in_path`: as [`topology()`](super::topology()) has it.
 #[must_use]
 pub fn setup(config: &Config, edge_in_path: bool) -> Setup {
     let edge = edge_in_path && config.inbound != InboundOption::ProxyFirst;
