@@ -223,7 +223,7 @@ impl Routes {
 }
 
 /// How what people dial becomes a number: rules of the ingress trunk, then of the caller's site, then the
-/// tenant's; in each list the first that fits wins. [`canonical`](crate::number::canonical) reads it.
+/// tenant's; in each list the first that fits wins. [`canonical`](crate::number::canonical()) reads it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct DialPlan {
     /// The tenant's rules.
