@@ -8,7 +8,7 @@ use tandem_domain::number::parse::parse;
 use tandem_domain::number::{Number, Origin, canonical};
 use tandem_domain::record::Record;
 use tandem_domain::tenant::Config;
-use tandem_domain::view::{Entry, TenantView};
+use tandem_domain::view::{Entry, Person, TenantView};
 use tandem_proto::station::v1 as pb;
 use tandem_store::codec;
 use tandem_wire::{directory as wire, terms};
@@ -52,9 +52,9 @@ pub(crate) fn of_number(tenant: &TenantView, number: Number) -> Option<&Arc<User
     let entries = tenant.number(number);
     let by_cic = entries.cic.and_then(|entry| match entry {
         Entry::Assignment(assignment) => assignment.user.as_ref().and_then(|id| tenant.user(id.as_str())),
-        Entry::Extension(user) | Entry::LineUri(user) => Some(user),
+        Entry::Did(user) | Entry::Extension(user) | Entry::LineUri(user) => Some(user.record()),
         Entry::Station(station) => tenant.user_by_station(station.id.as_str()),
         Entry::Workgroup(_) => None,
     });
-    by_cic.or(entries.lync)
+    by_cic.or(entries.lync.map(Person::record))
 }

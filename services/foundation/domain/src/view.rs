@@ -20,6 +20,7 @@ mod entry;
 mod keyed;
 pub(crate) mod names;
 mod numbers;
+mod person;
 pub(crate) mod slots;
 mod tenant;
 
@@ -39,6 +40,7 @@ pub(crate) use keyed::Numbered;
 use names::Of;
 pub(crate) use names::bare;
 pub(crate) use numbers::Role;
+pub use person::Person;
 use slots::Slots;
 pub use tenant::TenantView;
 

@@ -175,7 +175,11 @@ impl Directory for TenantView {
     }
 
     fn is_did(&self, number: Number, of: &UserId) -> bool {
-        self.entries(number).iter().any(|e| matches!(e, Entry::Assignment(a) if a.user.as_ref() == Some(of)))
+        self.entries(number).iter().any(|e| match e {
+            Entry::Did(user) => user.id == *of,
+            Entry::Assignment(a) => a.user.as_ref() == Some(of),
+            _ => false,
+        })
     }
 
     fn holders(&self, number: Number) -> Vec<Holder> {
@@ -185,7 +189,9 @@ impl Directory for TenantView {
         };
         for entry in self.entries(number) {
             match entry {
-                Entry::Extension(user) | Entry::LineUri(user) => hold(Some(Holder::User(user.id.clone()))),
+                Entry::Did(user) | Entry::Extension(user) | Entry::LineUri(user) => {
+                    hold(Some(Holder::User(user.id.clone())));
+                }
                 Entry::Station(station) => hold(Some(Holder::Station(station.id.clone()))),
                 Entry::Workgroup(workgroup) => hold(Some(Holder::Workgroup(workgroup.id.clone()))),
                 Entry::Assignment(a) => {

@@ -9,12 +9,12 @@ use super::lookup::{self, Cic};
 use super::plan::Row;
 use super::plan::way::Goal;
 use super::trail::{Rule, Trail, Verdict};
-use crate::document::directory::{NumberAssignment, User, Workgroup};
+use crate::document::directory::Workgroup;
 use crate::document::terms::{InboundOption, RouteOwner, TrunkRole};
 use crate::number::parse::{Dialled, Refusal};
 use crate::number::{Digits, Number, Origin, canonical, parse};
 use crate::tenant::{Config, ExplicitRoute, SiteIx, Trunk, TrunkIx};
-use crate::view::TenantView;
+use crate::view::{Person, TenantView};
 
 /// By which way the call came to be asked about.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub(super) enum Entry<'a> {
     /// By a trunk.
     Trunk(TrunkIx, &'a Trunk),
     /// From a user's own phone or client.
-    User(&'a User),
+    User(&'a Person),
     /// From where nothing but a call for help is taken: a trunk or user that the tenant does not know.
     Stranger(Reason),
 }
@@ -54,7 +54,7 @@ pub(super) struct Caller<'a> {
     /// Whether the number may be asserted to others (RFC 3325 5): the phone is authenticated, or the trunk believed.
     pub(super) believed: bool,
     /// Who of the tenant they are, as far as the ingress may say so.
-    pub(super) user: Option<&'a User>,
+    pub(super) user: Option<&'a Person>,
     /// Where they sit, or else where the trunk stands that the call came by.
     pub(super) site: Option<SiteIx>,
 }
@@ -88,9 +88,7 @@ impl<'a> Call<'a> {
                 let caller = known.filter(|(_, trunk)| trunk.role != TrunkRole::MediaServer);
                 caller.map_or(Entry::Stranger(Reason::UnknownTrunk), |(ix, trunk)| Entry::Trunk(ix, trunk))
             }
-            Ingress::User(id) => {
-                view.user(id).map_or(Entry::Stranger(Reason::UnknownUser), |u| Entry::User(u))
-            }
+            Ingress::User(id) => view.person(id).map_or(Entry::Stranger(Reason::UnknownUser), Entry::User),
         };
         let dialled = parse(attempt.called);
         let mut call = Self { view, config, attempt, facts, entry, caller: Caller::default(), dialled };
@@ -116,8 +114,7 @@ impl<'a> Call<'a> {
         let (number, address) = self.identified(asserted.unwrap_or(self.attempt.caller.from), ix);
         let believed = own || asserted.is_some();
         let user = if believed { number.and_then(|n| lookup::user_by_number(self.view, n)) } else { None };
-        let user =
-            user.or_else(|| if believed { self.view.user_by_sip(address?).map(|u| &**u) } else { None });
+        let user = user.or_else(|| if believed { self.view.person_by_sip(address?) } else { None });
         let site = user.and_then(|u| lookup::site_of_caller(self.view, u)).or(Some(trunk.site));
         let number = number.or_else(|| self.number_of(user?));
         Caller { number, believed: own || trunk.identity.trusted, user, site }
@@ -146,8 +143,8 @@ impl<'a> Call<'a> {
 
     /// The number that a user calls by, where the call itself names none. The Line URI of rows 3 to 5 is the
     /// station's address, for inside only (domain rules 3.1).
-    pub(super) fn number_of(&self, user: &User) -> Option<Number> {
-        lookup::extension_of(self.view, user).or_else(|| lookup::line_of(self.view, user))
+    pub(super) fn number_of(&self, user: &Person) -> Option<Number> {
+        user.extension().or_else(|| user.line())
     }
 
     /// Whether the call is one for help: the urn, or a dial string that holds where the caller sits. Who is not known
@@ -206,16 +203,17 @@ pub(super) struct Owned<'a> {
     pub(super) owner: Owner,
     pub(super) goal: Goal,
     /// The user called, or the agent that CIC chose.
-    pub(super) user: Option<&'a User>,
+    pub(super) user: Option<&'a Person>,
     /// Their endpoint row as the directory has it.
     pub(super) row: Option<Row>,
     pub(super) workgroup: Option<&'a Workgroup>,
-    pub(super) assignment: Option<&'a NumberAssignment>,
+    /// The number, where its assignment may have treatments of its own ([`lookup::assignment`]).
+    pub(super) assigned: Option<Number>,
 }
 
 impl<'a> Owned<'a> {
     const fn system(owner: Owner, goal: Goal) -> Self {
-        Self { owner, goal, user: None, row: None, workgroup: None, assignment: None }
+        Self { owner, goal, user: None, row: None, workgroup: None, assigned: None }
     }
 
     /// Out to the PSTN, not looked up: an emergency call.
@@ -249,7 +247,7 @@ impl<'a> Call<'a> {
             format!("no explicit route names {number} or a start of it").into()
         });
         if let Some(cic) = found.cic {
-            let owned = self.by_cic(cic, found.assignment);
+            let owned = self.by_cic(cic, found.assigned);
             if matches!(owned.owner, Owner::LyncUser(_)) {
                 self.tell_assigned_to_lync(number, &owned, trail);
                 return Ok(owned);
@@ -274,13 +272,13 @@ impl<'a> Call<'a> {
         found: &lookup::Found<'a>,
         trail: &mut T,
     ) -> Result<Owned<'a>, (Owner, Reason)> {
-        let lync_only = |user: &&'a User| user.cic.is_none();
+        let lync_only = |user: &&'a Person| !user.has_cic();
         let owned = match route.owner {
             RouteOwner::Reject => return Err((Owner::Refused, Reason::RefusedByRoute)),
             // Whom Lync's own lookup rings, or who has no other system; what else it does with the number is Lync's.
             RouteOwner::Lync => {
                 let assigned = found.cic.and_then(Cic::user).filter(lync_only);
-                let rings = |user: &&'a User| lync_only(user) || lookup::has_enterprise_voice(user);
+                let rings = |user: &&'a Person| lync_only(user) || lookup::has_enterprise_voice(user);
                 let user = found.line.filter(rings).or(assigned);
                 return Ok(user.map_or_else(|| Owned::system(Owner::Lync, Goal::Lync), |u| self.lync_user(u)));
             }
@@ -291,9 +289,9 @@ impl<'a> Call<'a> {
             }
             RouteOwner::Cic => match found.cic {
                 // A user without a CIC account is none of CIC's: the number alone is.
-                Some(cic) if !cic.user().is_some_and(|u| lync_only(&u)) => self.by_cic(cic, found.assignment),
+                Some(cic) if !cic.user().is_some_and(|u| lync_only(&u)) => self.by_cic(cic, found.assigned),
                 // What CIC itself asks for is not CIC's to take: it rings its station at that Line URI.
-                _ => match found.line.filter(|u| self.is_asked_by_cic() && u.cic.is_some()) {
+                _ => match found.line.filter(|u| self.is_asked_by_cic() && u.has_cic()) {
                     Some(user) => self.lync_user(user),
                     None => Owned::system(Owner::Cic, Goal::Cic),
                 },
@@ -302,34 +300,31 @@ impl<'a> Call<'a> {
         self.fit(owned, trail)
     }
 
-    fn by_cic(&self, cic: Cic<'a>, assignment: Option<&'a NumberAssignment>) -> Owned<'a> {
+    fn by_cic(&self, cic: Cic<'a>, assigned: Option<Number>) -> Owned<'a> {
         match cic {
-            Cic::User(user) if user.cic.is_none() => Owned { assignment, ..self.lync_user(user) },
-            Cic::User(user) => self.cic_user(user, assignment),
-            Cic::Attendant => Owned { assignment, ..Owned::system(Owner::Attendant, Goal::Cic) },
-            Cic::Station(_) => Owned { assignment, ..Owned::system(Owner::Cic, Goal::CicPhone) },
-            Cic::Unknown => Owned { assignment, ..Owned::system(Owner::Cic, Goal::Cic) },
+            Cic::User(user) if !user.has_cic() => Owned { assigned, ..self.lync_user(user) },
+            Cic::User(user) => self.cic_user(user, assigned),
+            Cic::Attendant => Owned { assigned, ..Owned::system(Owner::Attendant, Goal::Cic) },
+            Cic::Station(_) => Owned { assigned, ..Owned::system(Owner::Cic, Goal::CicPhone) },
+            Cic::Unknown => Owned { assigned, ..Owned::system(Owner::Cic, Goal::Cic) },
             Cic::Workgroup(workgroup) => {
-                let agent =
-                    self.facts.agent.as_ref().and_then(|id| self.view.user(id.as_str()).map(|u| &**u));
-                let by_agent = agent.map(|user| self.cic_user(user, assignment));
+                let agent = self.facts.agent.as_ref().and_then(|id| self.view.person(id.as_str()));
+                let by_agent = agent.map(|user| self.cic_user(user, assigned));
                 let owned = by_agent.unwrap_or_else(|| Owned::system(Owner::Cic, Goal::Cic));
                 let owner = Owner::Workgroup(workgroup.id.clone());
-                Owned { owner, workgroup: Some(workgroup), assignment, ..owned }
+                Owned { owner, workgroup: Some(workgroup), assigned, ..owned }
             }
         }
     }
 
-    fn cic_user(&self, user: &'a User, assignment: Option<&'a NumberAssignment>) -> Owned<'a> {
+    fn cic_user(&self, user: &'a Person, assigned: Option<Number>) -> Owned<'a> {
         let row = lookup::row(user);
         let goal = match row {
             // Instant messages only, and nothing that rings: CIC still takes the call, with voicemail and handlers.
             Some(Row::ImOnly) if user.phone.is_none() => Goal::Cic,
             Some(Row::R1 | Row::R6 | Row::ImOnly) => Goal::CicPhone,
             // A station without a contact address cannot be rung: CIC takes the call alike.
-            Some(Row::R3 | Row::R4 | Row::R5) => {
-                lookup::line_of(self.view, user).map_or(Goal::Cic, Goal::Station)
-            }
+            Some(Row::R3 | Row::R4 | Row::R5) => user.line().map_or(Goal::Cic, Goal::Station),
             Some(Row::R2) | None => Goal::Cic,
         };
         Owned {
@@ -338,18 +333,18 @@ impl<'a> Call<'a> {
             user: Some(user),
             row,
             workgroup: None,
-            assignment,
+            assigned,
         }
     }
 
-    pub(super) fn lync_user(&self, user: &'a User) -> Owned<'a> {
+    pub(super) fn lync_user(&self, user: &'a Person) -> Owned<'a> {
         Owned {
             owner: Owner::LyncUser(user.id.clone()),
             goal: Goal::LyncPhone,
             user: Some(user),
             row: lookup::row(user),
             workgroup: None,
-            assignment: None,
+            assigned: None,
         }
     }
 
@@ -358,11 +353,11 @@ impl<'a> Call<'a> {
     fn by_line_uri<T: Trail>(
         &self,
         number: Number,
-        user: &'a User,
+        user: &'a Person,
         trail: &mut T,
     ) -> Result<Owned<'a>, (Owner, Reason)> {
         let row = lookup::row(user);
-        let by_cic = self.is_asked_by_cic() && user.cic.is_some();
+        let by_cic = self.is_asked_by_cic() && user.has_cic();
         self.tell_line_uri_won(number, user, by_cic, trail);
         match row {
             Some(Row::R6) => self.fit(self.cic_user(user, None), trail),
@@ -402,7 +397,7 @@ impl<'a> Call<'a> {
 
     /// Whether the user or agent can be called by the table at all (domain rules 1.2, 9).
     fn fit<T: Trail>(&self, owned: Owned<'a>, trail: &mut T) -> Result<Owned<'a>, (Owner, Reason)> {
-        if owned.queue() && owned.user.is_some_and(|u| u.cic.is_none()) {
+        if owned.queue() && owned.user.is_some_and(|u| !u.has_cic()) {
             trail.step(Rule::EndpointRow, Verdict::Lost, || {
                 let agent = owned.user.map(name).unwrap_or_default();
                 format!("{agent} has no CIC account and cannot be an agent").into()
@@ -442,6 +437,6 @@ impl<'a> Call<'a> {
 }
 
 /// A user, as people call them.
-pub(super) fn name(user: &User) -> &str {
+pub(super) fn name(user: &Person) -> &str {
     user.display_name.as_deref().unwrap_or(user.id.as_str())
 }

@@ -204,7 +204,7 @@ impl<'a> Call<'a> {
     /// What Lync is asked for: of a Lync user the Line URI, for Lync knows no other number of theirs.
     fn line(&self, number: Number, owned: &Owned<'a>) -> Number {
         let user = owned.user.filter(|_| owned.goal == Goal::LyncPhone);
-        user.and_then(|u| lookup::line_of(self.view, u)).unwrap_or(number)
+        user.and_then(|u| u.line()).unwrap_or(number)
     }
 
     /// What CIC sends out leaves by Mediation or gateway, and never goes back to CIC (domain rules 3.3, L3).

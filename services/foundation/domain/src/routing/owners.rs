@@ -3,9 +3,9 @@
 use super::call::{Call, Owned, name};
 use super::lookup::{self, Cic, Found};
 use super::trail::{Rule, Trail, Verdict};
-use crate::document::directory::User;
 use crate::number::Number;
 use crate::tenant::ExplicitRoute;
+use crate::view::Person;
 
 const HAS_OWNER: &str = "the number has an owner";
 
@@ -23,7 +23,7 @@ impl<'a> Call<'a> {
         });
         trail.step(Rule::CicOwner, Verdict::Lost, || match found.cic {
             Some(cic) => {
-                let whose = holder(number, cic, found.assignment.is_some());
+                let whose = holder(number, cic, found.assigned.is_some());
                 format!("{number} is {whose} (directory), but an explicit route comes before the directory")
                     .into()
             }
@@ -47,7 +47,7 @@ impl<'a> Call<'a> {
             format!("{number} is assigned to {}, who has no CIC account", user()).into()
         });
         trail.step(Rule::LyncOwner, Verdict::Won, || {
-            let line = owned.user.and_then(|u| lookup::line_of(self.view, u)).filter(|line| *line != number);
+            let line = owned.user.and_then(|u| u.line()).filter(|line| *line != number);
             match line {
                 Some(line) => {
                     format!("{}'s Line URI is {line}: Lync owns what is assigned to them", user()).into()
@@ -62,7 +62,7 @@ impl<'a> Call<'a> {
     pub(super) fn tell_line_uri_won<T: Trail>(
         &self,
         number: Number,
-        user: &'a User,
+        user: &'a Person,
         rung_by_cic: bool,
         trail: &mut T,
     ) {
@@ -95,7 +95,7 @@ impl<'a> Call<'a> {
         trail: &mut T,
     ) {
         trail.step(Rule::CicOwner, Verdict::Won, || {
-            let whose = found.cic.map(|cic| holder(number, cic, found.assignment.is_some()));
+            let whose = found.cic.map(|cic| holder(number, cic, found.assigned.is_some()));
             let whose = whose.unwrap_or_default();
             format!("{number} is {whose} (directory), so CIC owns it").into()
         });
@@ -105,7 +105,7 @@ impl<'a> Call<'a> {
                 name(user)
             )
             .into(),
-            (None, Some(user)) => match lookup::line_of(self.view, user) {
+            (None, Some(user)) => match user.line() {
                 Some(line) => format!("{number} is nobody's Line URI; {}'s is {line}", name(user)).into(),
                 None => format!("{number} is nobody's Line URI").into(),
             },

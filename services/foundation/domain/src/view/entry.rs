@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::Person;
 use super::numbers::Role;
-use crate::document::directory::{NumberAssignment, Station, User, Workgroup};
+use crate::document::directory::{NumberAssignment, Station, Workgroup};
 use crate::document::terms::AssignmentKind;
 use crate::id::{UserId, WorkgroupId};
 use crate::number::Number;
@@ -13,16 +14,18 @@ use crate::number::Number;
 /// A record that names a number.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Entry<'v> {
-    /// A number assignment: a DID, a workgroup's number or an Attendant's.
+    /// A user, by a DID.
+    Did(&'v Person),
+    /// Another number assignment: a workgroup's number, an Attendant's, or a DID of somebody who is not known.
     Assignment(&'v Arc<NumberAssignment>),
     /// A user, by the extension of the CIC account.
-    Extension(&'v Arc<User>),
+    Extension(&'v Person),
     /// A workgroup, by its extension.
     Workgroup(&'v Arc<Workgroup>),
     /// A station, by its extension.
     Station(&'v Arc<Station>),
     /// A user, by the Line URI of the Lync account.
-    LineUri(&'v Arc<User>),
+    LineUri(&'v Person),
 }
 
 /// Whose an entry is. Two of different owners on one side of a number are a conflict.
@@ -50,7 +53,7 @@ impl<'v> Entry<'v> {
                 }
                 AssignmentKind::Attendant => Holder::Attendant,
             },
-            Self::Extension(u) | Self::LineUri(u) => Holder::User(u.id.as_str()),
+            Self::Did(u) | Self::Extension(u) | Self::LineUri(u) => Holder::User(u.id.as_str()),
             Self::Workgroup(w) => Holder::Workgroup(w.id.as_str()),
             Self::Station(s) => Holder::Station(s.id.as_str()),
         }
@@ -60,6 +63,7 @@ impl<'v> Entry<'v> {
     /// by name, so that of two that collide the same one wins everywhere.
     pub(super) fn rank(&self) -> (Role, Holder<'v>, &'v str) {
         let (role, text) = match *self {
+            Self::Did(_) => (Role::Assignment, ""),
             Self::Assignment(a) => (Role::Assignment, a.number.as_str()),
             Self::Extension(_) => (Role::Extension, ""),
             Self::Workgroup(_) => (Role::Workgroup, ""),
@@ -76,7 +80,7 @@ pub struct Entries<'v> {
     /// The CIC side; never [`Entry::LineUri`].
     pub cic: Option<Entry<'v>>,
     /// The Lync side: the user whose Line URI it is.
-    pub lync: Option<&'v Arc<User>>,
+    pub lync: Option<&'v Person>,
 }
 
 impl Entries<'_> {

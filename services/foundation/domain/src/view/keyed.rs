@@ -1,5 +1,6 @@
 //! By what a record of the directory is found: its numbers and its names.
 
+use super::Person;
 use super::TenantView;
 use super::names::{self, Of};
 use super::numbers::Role;
@@ -76,6 +77,13 @@ impl Numbered for User {
     }
 }
 
+impl Numbered for Person {
+    fn numbers(&self, _: &Config, take: &mut impl FnMut(Number, Role)) {
+        self.extensions().for_each(|n| take(n, Role::Extension));
+        self.line().into_iter().for_each(|n| take(n, Role::LineUri));
+    }
+}
+
 impl Numbered for Station {
     fn numbers(&self, config: &Config, take: &mut impl FnMut(Number, Role)) {
         extension(config, self.extension.as_ref(), self.site.as_ref(), Role::Station, take);
@@ -88,7 +96,7 @@ impl Numbered for Workgroup {
     }
 }
 
-impl Named for User {
+impl Named for Person {
     const OF: Of = Of::User;
 
     fn id(&self) -> &str {

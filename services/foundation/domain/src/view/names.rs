@@ -19,6 +19,8 @@ pub(crate) enum Of {
     Source,
     Certificate,
     Domain,
+    /// A number assignment, by the user it names.
+    Did,
 }
 
 /// The hash of a name, its ASCII letters in lower case. Names that differ may share it: compare them.

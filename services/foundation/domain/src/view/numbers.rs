@@ -13,6 +13,8 @@ pub(crate) enum Role {
     Workgroup = 2,
     Station = 3,
     LineUri = 4,
+    /// An assignment, by the user it names, where it is kept under this very number: calls need the user.
+    Did = 5,
 }
 
 impl Role {
@@ -29,7 +31,8 @@ impl Role {
             1 => Self::Extension,
             2 => Self::Workgroup,
             3 => Self::Station,
-            _ => Self::LineUri,
+            4 => Self::LineUri,
+            _ => Self::Did,
         };
         (value >> Self::BITS, role)
     }

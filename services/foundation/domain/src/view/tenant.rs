@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::Person;
 use super::entry::{Conflict, Entries, Entry};
 use super::keyed::{self, Numbered};
 use super::names::{self, Of};
@@ -15,8 +16,8 @@ use super::slots::Slots;
 use crate::document::directory::{NumberAssignment, Station, User, Workgroup};
 use crate::finding::Finding;
 use crate::id::{Revision, TenantId};
-use crate::number::Number;
 use crate::number::index::Index;
+use crate::number::{Number, Origin};
 use crate::record::PolicyRecord;
 use crate::tenant::Config;
 
@@ -35,7 +36,7 @@ pub struct TenantView {
     policy: Option<Arc<PolicyRecord>>,
     config: Option<Arc<Config>>,
     refused: Option<Arc<[Finding]>>,
-    pub(super) users: Slots<User>,
+    pub(super) users: Slots<Person>,
     pub(super) stations: Slots<Station>,
     pub(super) workgroups: Slots<Workgroup>,
     assignments: Slots<NumberAssignment>,
@@ -122,7 +123,7 @@ impl TenantView {
 
     /// Every user, in no order that means anything.
     pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
-        self.users.iter().map(|(_, u)| u)
+        self.users.iter().map(|(_, u)| u.record())
     }
 
     /// Every station, in no order that means anything.
@@ -154,19 +155,33 @@ impl TenantView {
     /// A user by id.
     #[must_use]
     pub fn user(&self, id: &str) -> Option<&Arc<User>> {
-        self.named(Of::User, id, &self.users, |u| u.id.as_str() == id)
+        self.person(id).map(Person::record)
+    }
+
+    /// The same, as calls ask for them.
+    #[must_use]
+    pub fn person(&self, id: &str) -> Option<&Person> {
+        self.named(Of::User, id, &self.users, |u| u.id.as_str() == id).map(|u| &**u)
     }
 
     /// A user by SIP address, with or without scheme, whatever the case. Of several the one whose id sorts first.
     #[must_use]
     pub fn user_by_sip(&self, address: &str) -> Option<&Arc<User>> {
-        self.users_by_sip(address).min_by(|a, b| a.id.cmp(&b.id))
+        self.person_by_sip(address).map(Person::record)
+    }
+
+    pub(crate) fn person_by_sip(&self, address: &str) -> Option<&Person> {
+        self.people_by_sip(address).min_by(|a, b| a.id.cmp(&b.id))
     }
 
     /// Every user with a SIP address, in no order that means anything: one, unless somebody entered it twice.
     pub fn users_by_sip<'v>(&'v self, address: &str) -> impl Iterator<Item = &'v Arc<User>> {
+        self.people_by_sip(address).map(Person::record)
+    }
+
+    fn people_by_sip<'v>(&'v self, address: &str) -> impl Iterator<Item = &'v Person> {
         let address = names::bare(address);
-        self.users_by(Of::SipAddress, address, move |u| {
+        self.people_by(Of::SipAddress, address, move |u| {
             u.lync.as_ref().is_some_and(|l| names::bare(&l.sip_address).eq_ignore_ascii_case(address))
         })
     }
@@ -179,16 +194,19 @@ impl TenantView {
 
     /// Every user with a name in CIC, in no order that means anything: one, unless somebody entered it twice.
     pub fn users_by_cic<'v>(&'v self, name: &str) -> impl Iterator<Item = &'v Arc<User>> {
-        self.users_by(Of::CicUser, name, move |u| {
-            u.cic.as_ref().is_some_and(|c| c.user_id.eq_ignore_ascii_case(name))
-        })
+        let is = move |u: &User| u.cic.as_ref().is_some_and(|c| c.user_id.eq_ignore_ascii_case(name));
+        self.people_by(Of::CicUser, name, is).map(Person::record)
     }
 
     /// The user whose usual station this is. Of several the one whose id sorts first.
     #[must_use]
     pub fn user_by_station(&self, station: &str) -> Option<&Arc<User>> {
+        self.person_by_station(station).map(Person::record)
+    }
+
+    pub(crate) fn person_by_station(&self, station: &str) -> Option<&Person> {
         let sits = |u: &User| u.station.as_ref().is_some_and(|s| s.as_str() == station);
-        self.users_by(Of::StationOfUser, station, sits).min_by(|a, b| a.id.cmp(&b.id))
+        self.people_by(Of::StationOfUser, station, sits).min_by(|a, b| a.id.cmp(&b.id))
     }
 
     /// A station by id.
@@ -207,6 +225,11 @@ impl TenantView {
     #[must_use]
     pub fn assignment(&self, key: &str) -> Option<&Arc<NumberAssignment>> {
         self.assignments.get(self.assignment_slot(Number::parse_canonical(key)?)?)
+    }
+
+    /// The assignment that makes a number the DID of [`Entry::Did`].
+    pub(crate) fn assignment_of(&self, number: Number) -> Option<&Arc<NumberAssignment>> {
+        self.assignments.get(self.assignment_slot(number)?)
     }
 
     /// Who a number belongs to.
@@ -282,9 +305,21 @@ impl TenantView {
         values.into_iter().filter_map(|slot| slots.get(slot)).find(|r| is(r))
     }
 
-    fn users_by(&self, of: Of, name: &str, is: impl Fn(&User) -> bool) -> impl Iterator<Item = &Arc<User>> {
+    fn people_by(&self, of: Of, name: &str, is: impl Fn(&User) -> bool) -> impl Iterator<Item = &Person> {
         let values = self.names.get(names::hash(of, &[name]));
-        values.into_iter().filter_map(|s| self.users.get(s)).filter(move |u| is(u))
+        values.into_iter().filter_map(|s| self.users.get(s)).map(|u| &**u).filter(move |u| is(u))
+    }
+
+    /// The slots of the assignments that name a user.
+    fn dids_of(&self, user: &str) -> impl Iterator<Item = u32> {
+        let is = move |a: &NumberAssignment| a.user.as_ref().is_some_and(|u| u.as_str() == user);
+        let values = self.names.get(names::hash(Of::Did, &[user]));
+        values.into_iter().filter(move |s| self.assignments.get(*s).is_some_and(|a| is(a)))
+    }
+
+    /// The number of an assignment.
+    fn assigned(&self, assignment: &NumberAssignment) -> Option<Number> {
+        keyed::number(self.config.as_deref()?, Origin::default(), &assignment.number)
     }
 
     fn entry(&self, number: Number, value: u32) -> Option<Entry<'_>> {
@@ -299,24 +334,34 @@ impl TenantView {
         }
         match role {
             Role::Assignment => self.assignments.get(slot).map(Entry::Assignment),
-            Role::Extension => self.users.get(slot).map(Entry::Extension),
+            Role::Did => self.users.get(slot).map(|u| Entry::Did(u)),
+            Role::Extension => self.users.get(slot).map(|u| Entry::Extension(u)),
             Role::Workgroup => self.workgroups.get(slot).map(Entry::Workgroup),
             Role::Station => self.stations.get(slot).map(Entry::Station),
-            Role::LineUri => self.users.get(slot).map(Entry::LineUri),
+            Role::LineUri => self.users.get(slot).map(|u| Entry::LineUri(u)),
         }
     }
 
-    /// The numbers that the record behind a value has in the value's role.
+    /// The numbers that the record behind a value has in the value's role, perhaps more.
     fn numbers_of(&self, value: u32, mut take: impl FnMut(Number)) {
         let Some(config) = &self.config else { return };
         let (slot, role) = Role::split(value);
+        let assigned = |slot| self.assigned(self.assignments.get(slot)?);
+        match role {
+            Role::Assignment => return assigned(slot).into_iter().for_each(take),
+            Role::Did => {
+                let user = self.users.get(slot).map_or("", |u| u.id.as_str());
+                return self.dids_of(user).filter_map(assigned).for_each(take);
+            }
+            Role::Extension | Role::LineUri | Role::Workgroup | Role::Station => {}
+        }
         let mut take = |n, r| {
             if r == role {
                 take(n);
             }
         };
         match role {
-            Role::Assignment => self.assignments.get(slot).map(|a| a.numbers(config, &mut take)),
+            Role::Assignment | Role::Did => None,
             Role::Extension | Role::LineUri => self.users.get(slot).map(|u| u.numbers(config, &mut take)),
             Role::Workgroup => self.workgroups.get(slot).map(|w| w.numbers(config, &mut take)),
             Role::Station => self.stations.get(slot).map(|s| s.numbers(config, &mut take)),

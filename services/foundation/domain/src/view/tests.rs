@@ -223,11 +223,12 @@ proptest! {
         let frozen = all_answers(&before);
         view.apply(&made((0, last.0, last.1, Some(last.2)), 1_000));
         let (old, new) = (before.tenant("t0").unwrap(), view.tenant("t0").unwrap());
-        let (kind, key, record) = record(last.0, last.1, last.2);
+        let (_, key, record) = record(last.0, last.1, last.2);
         let names = |tenant: &TenantView, n: Number| {
             tenant.entries(n).iter().any(|e| match (e, &record) {
-                (Entry::Assignment(a), Record::Number(b)) => a.user == b.user || kind == Kind::Number,
-                (Entry::Extension(u) | Entry::LineUri(u), Record::User(_)) => u.id.as_str() == key,
+                (Entry::Assignment(_) | Entry::Did(_), Record::Number(_)) => true,
+                (Entry::Did(u) | Entry::Extension(u) | Entry::LineUri(u), Record::User(_)) => u.id.as_str() == key,
+                (Entry::Assignment(a), Record::User(_)) => a.user.as_ref().is_some_and(|u| u.as_str() == key),
                 (Entry::Workgroup(w), Record::Workgroup(_)) => w.id.as_str() == key,
                 (Entry::Station(s), Record::Station(_)) => s.id.as_str() == key,
                 _ => false,
@@ -302,7 +303,7 @@ fn both_sides_of_a_number_and_every_conflict_are_told() {
     let tenant = view.tenant("t0").unwrap();
     let number = Number::parse_canonical("+4930900102").unwrap();
     let found = tenant.number(number);
-    assert!(matches!(found.cic, Some(Entry::Assignment(a)) if a.user.as_ref().unwrap().as_str() == "user2"));
+    assert!(matches!(found.cic, Some(Entry::Did(u)) if u.id.as_str() == "user2"));
     assert_eq!(found.lync.unwrap().id.as_str(), "user1");
     let extension = tenant.number(Number::parse_canonical("3401").unwrap());
     assert!(matches!(extension.cic, Some(Entry::Extension(u)) if u.id.as_str() == "user1"));
@@ -311,4 +312,30 @@ fn both_sides_of_a_number_and_every_conflict_are_told() {
     // One user with both a DID and an extension under one number is no conflict.
     apply(&mut view, user(1, 1), "3402", "no number");
     assert_eq!(view.tenant("t0").unwrap().conflicts().len(), 0);
+}
+
+#[test]
+fn a_did_leads_to_its_user_while_there_is_one() {
+    let mut view = View::new();
+    view.apply(&made((0, 11, 0, Some(0)), 1));
+    view.apply(&made((0, 0, 0, Some(0)), 2));
+    let number = Number::parse_canonical("+4930900102").unwrap();
+    let user = |view: &View| match view.tenant("t0").unwrap().number(number).cic {
+        Some(Entry::Did(user)) => Some(user.id.to_string()),
+        Some(Entry::Assignment(_)) => None,
+        other => panic!("{other:?}"),
+    };
+    view.apply(&made((0, 3, 2, Some(4)), 3));
+    assert_eq!(user(&view), None);
+    view.apply(&made((0, 4, 4, Some(1)), 4));
+    assert_eq!(user(&view).as_deref(), Some("user4"));
+    let assignment = view.tenant("t0").unwrap().assignment_of(number).unwrap();
+    assert_eq!(assignment.user.as_ref().unwrap().as_str(), "user4");
+    view.apply(&made((0, 4, 4, None), 5));
+    // The slot is another's now.
+    view.apply(&made((0, 4, 5, Some(1)), 6));
+    assert_eq!(user(&view), None);
+    view.apply(&made((0, 3, 2, None), 7));
+    view.apply(&made((0, 4, 4, Some(1)), 8));
+    assert_eq!(view.tenant("t0").unwrap().number(number).cic, None);
 }

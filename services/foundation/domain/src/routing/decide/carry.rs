@@ -2,6 +2,7 @@
 
 use super::super::call::{Call, Entry, Owned};
 use super::super::decision::{Carriage, Decision, Outcome, Owner, Route, Treatment};
+use super::super::lookup;
 use super::super::targets;
 use super::super::trail::{Rule, Trail, Verdict};
 use super::Next;
@@ -73,7 +74,7 @@ impl<'a> Call<'a> {
         } else if let Some(user) = owned.user {
             all = all.with(&user.treatments);
         }
-        if let Some(assignment) = owned.assignment {
+        if let Some(assignment) = owned.assigned.and_then(|n| lookup::assignment(self.view, n)) {
             all = all.with(&assignment.treatments);
         }
         // A call is not forwarded to the number that was called.

@@ -7,9 +7,9 @@ use super::super::lookup;
 use super::super::toll::{Judgement, Toll};
 use super::super::trail::{Rule, Trail, Verdict};
 use super::{Next, Trunks};
-use crate::document::directory::User;
 use crate::document::terms::{LyncPstnEgress, TrunkRole};
 use crate::number::Number;
+use crate::view::Person;
 
 impl<'a> Call<'a> {
     pub(super) fn lync_to_pstn<T: Trail>(
@@ -123,7 +123,7 @@ impl<'a> Call<'a> {
         user.is_some()
     }
 
-    pub(super) fn user_named(&self, text: &'a str) -> Option<&'a User> {
+    pub(super) fn user_named(&self, text: &'a str) -> Option<&'a Person> {
         let ix = match self.entry {
             Entry::Trunk(ix, _) => ix,
             Entry::User(user) => return Some(user),
@@ -132,7 +132,7 @@ impl<'a> Call<'a> {
         let (number, address) = self.identified(text, ix);
         number
             .and_then(|n| lookup::user_by_number(self.view, n))
-            .or_else(|| self.view.user_by_sip(address?).map(|u| &**u))
+            .or_else(|| self.view.person_by_sip(address?))
     }
 
     pub(super) fn judge<T: Trail>(&self, called: Option<Number>, trail: &mut T) -> Judgement<'a> {

@@ -56,9 +56,7 @@ impl<'a> Call<'a> {
         });
         let found = lookup::number(self.view, target);
         let line = match found.cic {
-            Some(lookup::Cic::User(user)) if lookup::has_enterprise_voice(user) => {
-                lookup::line_of(self.view, user)
-            }
+            Some(lookup::Cic::User(user)) if lookup::has_enterprise_voice(user) => user.line(),
             Some(_) => None,
             None => found.line.map(|_| target),
         };

@@ -104,7 +104,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             Entry::Stranger(_) => return Start::Gateway,
         };
         match lookup::row(user) {
-            Some(Row::R3 | Row::R4) => Start::StationFirst(lookup::line_of(call.view, user)),
+            Some(Row::R3 | Row::R4) => Start::StationFirst(user.line()),
             Some(Row::R6) => Start::Rcc,
             _ if lookup::dials_in_lync(user) => Start::LyncPhone,
             _ => Start::CicPhone,
@@ -151,7 +151,7 @@ impl<'c, 'a> Planner<'c, 'a> {
 
     /// What Tandem asks Lync for: of a Lync user the Line URI.
     fn line_of(&self, owned: &Owned<'a>) -> Option<Number> {
-        owned.user.filter(|_| owned.goal == Goal::LyncPhone).and_then(|u| lookup::line_of(self.call.view, u))
+        owned.user.filter(|_| owned.goal == Goal::LyncPhone).and_then(|u| u.line())
     }
 
     fn way(&self, number: Option<Number>) -> Way<'a> {
@@ -186,7 +186,7 @@ impl<'c, 'a> Planner<'c, 'a> {
     }
 
     /// The user whom Lync rings because it meets the call first and the number is a Line URI with Enterprise Voice.
-    fn lync_hits(&self, number: Number) -> Option<&'a crate::document::directory::User> {
+    fn lync_hits(&self, number: Number) -> Option<&'a crate::view::Person> {
         let first = match self.start {
             Start::Gateway => {
                 let at_gateway = matches!(self.call.entry, Entry::Trunk(_, t) if t.role != TrunkRole::Lync);
