@@ -226,7 +226,7 @@ proptest! {
         let (_, key, record) = record(last.0, last.1, last.2);
         let names = |tenant: &TenantView, n: Number| {
             tenant.entries(n).iter().any(|e| match (e, &record) {
-                (Entry::Assignment(_) | Entry::Did(_), Record::Number(_)) => true,
+(Entry::Assignment(_) | Entry::Did(_), Record::Number(_)) => n.to_string().ends_with(&key[3..]),
                 (Entry::Did(u) | Entry::Extension(u) | Entry::LineUri(u), Record::User(_)) => u.id.as_str() == key,
                 (Entry::Assignment(a), Record::User(_)) => a.user.as_ref().is_some_and(|u| u.as_str() == key),
                 (Entry::Workgroup(w), Record::Workgroup(_)) => w.id.as_str() == key,

@@ -126,7 +126,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             let Some(gateway) = gateway else { return self.refused(None, Reason::NoEmergencyEgress) };
             self.stand.gateway = self.config.trunk(gateway).site;
         }
-        let lost = self.call.facts.wan_lost || self.call.survivable();
+        let lost = self.is_lost();
         if !lost && !aim.rings_at_once && self.asks_tandem() {
             match aim.number.map(|n| self.call.next(n, &aim.owned, trail)) {
                 Some(Err(reason)) => return self.refused(aim.number, reason),
@@ -171,6 +171,7 @@ impl<'c, 'a> Planner<'c, 'a> {
         }
         let number = self.call.number(trail).map_err(|r| (None, r))?;
         if let Some(user) = self.lync_hits(number) {
+            self.passes_edge(number).map_err(|reason| (Some(number), reason))?;
             trail.step(Rule::InboundOption, Verdict::Won, || {
                 let name = name(user);
                 format!(
@@ -183,6 +184,23 @@ impl<'c, 'a> Planner<'c, 'a> {
         }
         let owned = self.call.owner(number, trail).map_err(|(_, r)| (Some(number), r))?;
         Ok(Aim { number: Some(number), owned, rings_at_once: false })
+    }
+
+    /// Whether the edge, where it stands between gateway and Lync, lets a call pass that Lync then rings at once.
+    fn passes_edge(&self, number: Number) -> Result<(), Reason> {
+        if self.start != Start::Gateway || !self.call.facts.edge_in_path {
+            return Ok(());
+        }
+        let owned = self.call.owner(number, &mut NoTrail).map_err(|(_, reason)| reason)?;
+        if self.is_lost() {
+            return Ok(());
+        }
+        self.call.next(number, &owned, &mut NoTrail).map(|_| ())
+    }
+
+    /// Whether the cloud is not reached: what is decided then is the survivable rules' to say.
+    fn is_lost(&self) -> bool {
+        self.call.facts.wan_lost || self.call.survivable()
     }
 
     /// The user whom Lync rings because it meets the call first and the number is a Line URI with Enterprise Voice.
