@@ -131,6 +131,7 @@ fn canned(request: &pb::RouteCallRequest) -> pb::Decision {
             privacy: String::new(),
             diversion: pb::identity::DiversionForm::Diversion.into(),
             strip: false,
+            diversion_entry: String::new(),
         }),
         no_response_ms: 3000,
         only_100_ms: 10_000,
