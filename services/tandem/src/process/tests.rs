@@ -341,7 +341,8 @@ async fn every_refusal_has_a_reason_out_of_the_list() {
     let late = routing::ExplainCallRequest { min_revision: 1 << 52, ..ask_explain() };
     let bearer = format!("Bearer {ALL}");
     for (timeout, expected) in
-        [("soon", "DEADLINE_MALFORMED"), ("1m", "DEADLINE_TOO_SHORT"), ("200m", "REVISION_NOT_REACHED")]
+        // A tenth of the deadline is kept for the answer, which must be more than a busy machine takes for it.
+        [("soon", "DEADLINE_MALFORMED"), ("1m", "DEADLINE_TOO_SHORT"), ("4S", "REVISION_NOT_REACHED")]
     {
         let headers = [("authorization", bearer.as_str()), ("grpc-timeout", timeout)];
         let refused = house.asked(EXPLAIN, &headers, vec![late.encode_to_vec()]).await;
