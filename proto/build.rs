@@ -15,5 +15,9 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", root.join("tandem").display());
     let set = protox::compile(files.map(|f| root.join(f)), [&root]).map_err(io::Error::other)?;
     fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&set))?;
-    tonic_prost_build::configure().build_transport(true).compile_fds(set)
+    // Boxed, so that an event that carries none is small: many come in one message.
+    tonic_prost_build::configure()
+        .build_transport(true)
+        .boxed(".tandem.routing.v1.CallEvent.made")
+        .compile_fds(set)
 }

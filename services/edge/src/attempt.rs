@@ -3,6 +3,7 @@
 
 use tandem_domain::routing::attempt::{CallAttempt, Caller, Hints, Ingress, Method};
 use tandem_sip::message::{Addr, Header, Keys, Message, addresses, list, number};
+use tandem_wire::limits::HISTORY_INDEX_BYTES_MAX;
 
 /// What a request says about the call it makes.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +68,9 @@ impl<'a> Said<'a> {
             before = last.replace(addr);
             count = count.saturating_add(1);
         }
-        self.hints.history = last.and_then(|addr| text(addr.params().get("index")??));
+        // A longer one than the API takes is nobody's: what comes after it begins anew.
+        let index = last.and_then(|addr| text(addr.params().get("index")??));
+        self.hints.history = index.filter(|index| index.len() <= HISTORY_INDEX_BYTES_MAX);
         if self.hints.forwarded_by.is_some() {
             return;
         }

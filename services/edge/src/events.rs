@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use prost::Message as _;
-use tandem_proto::routing::v1::CallEvent;
 use tandem_proto::routing::v1::follow_request::CallEvents;
+use tandem_proto::routing::v1::{CallEvent, DecisionFact};
 use tandem_wire::limits::{
-    CALL_EVENTS_BYTES, CALL_EVENTS_MAX, CALL_ID_BYTES_MAX, HISTORY_INDEX_BYTES_MAX, URI_BYTES_MAX,
+    CALL_EVENTS_BYTES, CALL_EVENTS_MAX, CALL_ID_BYTES_MAX, DECISION_BYTES_MAX, HISTORY_INDEX_BYTES_MAX,
+    URI_BYTES_MAX,
 };
 use tokio::sync::mpsc;
 
@@ -61,6 +62,11 @@ impl Events {
             clean(&mut attempt.call_id, CALL_ID_BYTES_MAX);
             clean(&mut attempt.history_index, HISTORY_INDEX_BYTES_MAX);
         }
+        // What happened is told also where what was decided is too large to be listed.
+        let large = |made: &mut Box<DecisionFact>| {
+            made.decision.as_ref().is_some_and(|decision| decision.encoded_len() > DECISION_BYTES_MAX)
+        };
+        event.made.take_if(large);
         if sender.try_send(event).is_err() {
             self.counters.events_dropped.up();
         }
@@ -73,6 +79,8 @@ fn clean(text: &mut String, max: usize) {
     text.retain(|c| !c.is_control());
     let end = (0..=text.len().min(max)).rev().find(|at| text.is_char_boundary(*at));
     text.truncate(end.unwrap_or(0));
+    // It may wait for hours, with thousands of others.
+    text.shrink_to_fit();
 }
 
 impl Outbox {
@@ -138,8 +146,7 @@ mod tests {
             let decision =
                 pb::Decision { name: "tenants/acme/decisions/e-1".into(), ..pb::Decision::default() };
             let made = pb::DecisionFact { at_us: 1, attempt: Some(attempt), decision: Some(decision) };
-            let made = Some(made);
-            events.tell(CallEvent { tenant: "acme".into(), call_id, made, ..CallEvent::default() });
+            events.tell(CallEvent { call_id, made: Some(Box::new(made)), ..of_acme() });
         }
         assert!(outbox.fill().await);
         let calls = outbox.take().unwrap();
@@ -148,6 +155,25 @@ mod tests {
         }
         let ids: Vec<&str> = calls.events.iter().map(|e| e.call_id.as_str()).collect();
         assert_eq!(ids, ["short", &"x".repeat(256), &"y".repeat(255), "ab"]);
+    }
+
+    fn of_acme() -> CallEvent {
+        let incarnation = "7".repeat(32);
+        CallEvent { tenant: "acme".into(), incarnation, decision: "e-1".into(), ..CallEvent::default() }
+    }
+
+    /// Upstream refuses an event with a larger one.
+    #[tokio::test]
+    async fn a_decision_that_is_too_large_is_told_of_without_itself() {
+        let (events, mut outbox) = events(Arc::new(Counters::new()));
+        for bytes in [10, DECISION_BYTES_MAX] {
+            let decision = pb::Decision { called: "1".repeat(bytes), ..pb::Decision::default() };
+            let made = pb::DecisionFact { decision: Some(decision), ..pb::DecisionFact::default() };
+            events.tell(CallEvent { made: Some(Box::new(made)), ..of_acme() });
+        }
+        assert!(outbox.fill().await);
+        let told = outbox.take().unwrap().events;
+        assert_eq!(told.iter().map(|event| event.made.is_some()).collect::<Vec<_>>(), [true, false]);
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@ use tandem_proto::routing::v1::follow_response::{Beat, Message as Down, Snapshot
 use tandem_runtime::drain::{Drain, Life};
 use tandem_wire::caller::Caller;
 use tandem_wire::feed::each_chunk;
+use tandem_wire::limits::CALL_EVENTS_MAX;
 use tandem_wire::request::{self, CallTold, Greeting};
 use tandem_wire::status::{Reason, Refusal};
 use tokio::sync::{mpsc, oneshot};
@@ -327,7 +328,15 @@ impl Ear {
     /// Events of calls, each for itself: one that cannot be read takes no other with it.
     fn calls(&self, calls: CallEvents) {
         let (mut told, mut skipped, mut why) = (0, 0_u64, None);
-        for event in calls.events {
+        let many = calls.events.len().saturating_sub(CALL_EVENTS_MAX);
+        if many > 0 {
+            tracing::warn!(
+                edge = self.edge,
+                many,
+                "edge told of more calls at once than are taken; these were skipped"
+            );
+        }
+        for event in calls.events.into_iter().take(CALL_EVENTS_MAX) {
             match request::read_call_event(event) {
                 Ok(event) => {
                     told += 1;
@@ -350,9 +359,12 @@ impl Ear {
 
     /// Keeps a decision of a tenant that the edge serves: of another it has nothing to tell.
     fn remember(&self, event: &CallTold) {
-        let Some(fact) = event.made.as_ref().filter(|_| self.serves.tenant(&event.tenant)) else { return };
-        if let Some(tenant) = self.cell.view().load().view.tenant(event.tenant.as_str()) {
-            self.service.remember(tenant.id(), fact);
+        let Some(fact) = event.made.as_ref().filter(|_| self.serves.tenant(&event.tenant.name)) else {
+            return;
+        };
+        // Of one that is no more, whoever bears its name now hears nothing.
+        if self.cell.view().load().view.tenant_by_id(&event.tenant).is_some() {
+            self.service.remember(&event.tenant, fact);
         }
     }
 }

@@ -27,7 +27,8 @@ use tandem_cell::Cell;
 
 use tandem_proto::routing::v1::edge_feed_server::EdgeFeedServer;
 use tandem_runtime::drain::Life;
-use tandem_runtime::serve::{MESSAGE_BYTES_MAX, Server, Unary};
+use tandem_runtime::serve::{Server, Unary};
+use tandem_wire::limits::FEED_BYTES_MAX;
 
 /// The gRPC services of routing, ready for a server.
 pub struct Services {
@@ -50,7 +51,7 @@ pub fn build(life: &Life, cell: &Cell, config: &Config) -> Services {
     Services {
         routing: grpc::Server::new(grpc::Grpc::new(service.clone(), life.drain.clone())),
         route_call: Arc::new(service),
-        feed: EdgeFeedServer::new(feed).max_decoding_message_size(MESSAGE_BYTES_MAX),
+        feed: EdgeFeedServer::new(feed).max_decoding_message_size(FEED_BYTES_MAX),
         edges,
     }
 }

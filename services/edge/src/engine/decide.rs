@@ -74,6 +74,7 @@ impl Engine {
         let is_invite = keys.method == "INVITE";
         if self.state.draining && is_invite && !decided.decision.emergency {
             self.counters.drained.up();
+            self.tell(&owner.tenant, keys.call_id, &decided.id, Kind::Failed, 503, "");
             let later = (Header::RetryAfter, self.retry_after());
             return self.proxy.answer(id, (503, "Service Unavailable"), &[later], now);
         }
@@ -168,13 +169,14 @@ impl Engine {
         };
         self.events.tell(CallEvent {
             tenant: tenant.to_string(),
+            incarnation: q.tenant.id().incarnation.to_string(),
             call_id: q.call_id.to_owned(),
             decision: id,
             at_us,
             kind: Kind::Decided.into(),
             sip_status: 0,
             trunk: first.unwrap_or_default(),
-            made: Some(made),
+            made: Some(Box::new(made)),
         });
     }
 

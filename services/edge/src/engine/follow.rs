@@ -278,6 +278,7 @@ impl Engine {
         self.counters.ended.up();
         self.events.tell(CallEvent {
             tenant: tenant.name.to_string(),
+            incarnation: tenant.incarnation.to_string(),
             call_id,
             at_us: self.clock.unix_micros(),
             kind: Kind::Ended.into(),
@@ -294,6 +295,7 @@ impl Engine {
         let trunk = tag.and_then(|tag| call.trunk(tag)).map(ToString::to_string);
         self.events.tell(CallEvent {
             tenant: call.tenant.name.to_string(),
+            incarnation: call.tenant.incarnation.to_string(),
             call_id: call.call_id.to_string(),
             decision: call.decision.to_string(),
             at_us: self.clock.unix_micros(),
@@ -319,6 +321,7 @@ impl Engine {
         }
         self.events.tell(CallEvent {
             tenant: tenant.id().name.to_string(),
+            incarnation: tenant.id().incarnation.to_string(),
             call_id: call_id.to_owned(),
             decision: decision.to_string(),
             at_us: self.clock.unix_micros(),

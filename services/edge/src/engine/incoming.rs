@@ -186,10 +186,13 @@ impl Engine {
             return tracing::warn!(%source, method, listener, more, "dropped: there is no feed yet, so that nobody is known");
         }
         let ip = peer.address.ip().to_canonical();
+        // A carrier that tenants share may well be claimed, but not for the number that it calls: then the claim's
+        // numbers are what to look at, for a claim without numbers would take them all.
         tracing::warn!(
             %source, method, listener, more,
-            "dropped: no tenant's trunk claims this source; if it is a tenant's, add to the trunk in its YAML \
-             `ingress: [{{listener: {listener}, source: {ip}}}]`"
+            "nobody's call: no tenant's trunk claims this source for what it calls. If the source is one tenant's alone, \
+             add to the trunk in its YAML `ingress: [{{listener: {listener}, source: {ip}}}]`; if tenants share it, look \
+             at `called` and `domain` of their claims"
         );
     }
 

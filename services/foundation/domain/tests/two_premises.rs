@@ -15,9 +15,9 @@ use tandem_domain::document::directory::{NumberAssignment, User};
 use tandem_domain::document::policy::{NumberRoute, TenantSpec, Treatments};
 use tandem_domain::document::terms::{AssignmentKind, InboundOption, Model, RouteOwner, TrunkRole};
 use tandem_domain::id::{Revision, WorkgroupId};
-use tandem_domain::number::Number;
+use tandem_domain::number::{Digits, Number};
 use tandem_domain::record::{Change, Kind, PolicyRecord, Record};
-use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts};
+use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts, Ingress};
 use tandem_domain::routing::decision::{Carriage, Decision, Outcome, Treatment};
 use tandem_domain::routing::plan::{Element, Hop};
 use tandem_domain::routing::trail::NoTrail;
@@ -327,7 +327,14 @@ proptest! {
         let by_trunks = strangers.flat_map(|trunk| ["112", "110", "133", "+112", "urn:service:sos"].map(|n| by_trunk(trunk, n)));
         let people = PEOPLE.iter().chain(&["nobody"]);
         let by_phones = people.flat_map(|user| ["112", "+112", "urn:service:sos.fire"].map(|n| by_user(user, n)));
-        for attempt in by_trunks.chain(by_phones) {
+        // What a gateway brings comes from no phone of the tenant's: there its own place's strings hold.
+        let holds = |attempt: &CallAttempt<'_>| {
+            let Ingress::Trunk(name) = attempt.ingress else { return true };
+            let gateway = config.trunk_named(name).map(|ix| config.trunk(ix)).filter(|t| t.role == TrunkRole::Gateway);
+            let string = Digits::parse(attempt.called.trim_start_matches('+').as_bytes());
+            gateway.zip(string).is_none_or(|(gateway, string)| config.is_emergency(Some(gateway.site), string))
+        };
+        for attempt in by_trunks.chain(by_phones).filter(holds) {
             let caller = Caller { private, ..attempt.caller };
             let attempt = CallAttempt { caller, ..attempt };
             let decision = decide(view, &attempt, &facts, &mut NoTrail);

@@ -18,7 +18,7 @@ pub const INGRESS_BYTES_MAX: usize = 512;
 /// and lengths included.
 pub const ATTEMPT_BYTES_MAX: usize = 8 * 1024;
 
-/// An index of History-Info: 32 levels, as many as a call may be forwarded and far more than any is.
+/// An index of History-Info: 32 levels of one digit, far more than a call is forwarded.
 pub const HISTORY_INDEX_BYTES_MAX: usize = 64;
 
 /// How often a call may have been forwarded: what one byte counts.
@@ -106,7 +106,11 @@ pub const CALL_EVENTS_MAX: usize = 1_024;
 /// Encoded bytes of such a message after which the next begins. One event stays below 32 KiB.
 pub const CALL_EVENTS_BYTES: usize = 1024 * 1024;
 
-/// A decision that an edge made, encoded: four trunks of sixteen addresses stay below it.
+/// A message of an edge, encoded: events of calls with what stands around them.
+pub const FEED_BYTES_MAX: usize = CALL_EVENTS_BYTES + 64 * 1024;
+
+/// A decision that an edge made, encoded: 16 targets of a kilobyte. An edge tells of a larger one that it was made, and
+/// not what it was.
 pub const DECISION_BYTES_MAX: usize = 16 * 1024;
 
 /// Violations that one refusal tells: enough to mend a record in one go, little enough for a trailer of 8 KiB.

@@ -4,11 +4,11 @@ mod route;
 
 use prost::Message as _;
 use tandem_domain::document::terms::Source;
-use tandem_domain::id::{ListenerName, StationId, TenantName};
+use tandem_domain::id::{Incarnation, ListenerName, StationId, TenantId, TenantName};
 use tandem_domain::number::Number;
 use tandem_proto::routing::v1 as routing;
 use tandem_proto::routing::v1::follow_request::{Acknowledgement, Hello};
-use tandem_proto::routing::v1::{CallEvent, DecisionFact};
+use tandem_proto::routing::v1::{CallEvent, Decision, DecisionFact};
 use tandem_proto::station::v1 as station;
 use tandem_proto::station::v1::resolve_user_request::Key;
 
@@ -264,9 +264,9 @@ pub fn check_acknowledgement(acknowledgement: &Acknowledgement) -> Result<(), Vi
 #[derive(Clone, PartialEq, Debug)]
 pub struct CallTold {
     /// Whose call it was.
-    pub tenant: TenantName,
+    pub tenant: TenantId,
     /// What was asked and decided, if that is what happened.
-    pub made: Option<DecisionFact>,
+    pub made: Option<Box<DecisionFact>>,
 }
 
 /// Reads an event of a call that an edge tells. Each stands for itself: one that is wrong takes no other with it.
@@ -275,18 +275,23 @@ pub struct CallTold {
 /// A text that is too long, or a decision of another tenant.
 pub fn read_call_event(event: CallEvent) -> Result<CallTold, Violations> {
     let mut reader = Reader::new();
-    let tenant = reader.name("event.tenant", &event.tenant, TenantName::parse);
+    let name = reader.name("event.tenant", &event.tenant, TenantName::parse);
+    let incarnation = Incarnation::parse(&event.incarnation);
+    if incarnation.is_none() {
+        reader.wrong("event.incarnation", "is none", "32 hexadecimal digits, as in `TenantBirth`");
+    }
+    let tenant = name.zip(incarnation).map(|(name, incarnation)| TenantId { name, incarnation });
     reader.check_line("event.call_id", &event.call_id, CALL_ID_BYTES_MAX);
     reader.check_line("event.decision", &event.decision, EDGE_BYTES_MAX);
     reader.check_line("event.trunk", &event.trunk, EDGE_BYTES_MAX);
     if let (Some(tenant), Some(fact)) = (&tenant, &event.made) {
-        check_made(&mut reader, tenant, fact);
+        check_made(&mut reader, &tenant.name, &event.decision, fact);
     }
     reader.finish(tenant.map(|tenant| CallTold { tenant, made: event.made }))
 }
 
 /// Looks at a decision that an edge made: it is remembered as its own are by the process that it was told.
-fn check_made(reader: &mut Reader, tenant: &TenantName, fact: &DecisionFact) {
+fn check_made(reader: &mut Reader, tenant: &TenantName, id: &str, fact: &DecisionFact) {
     if let Err(why) = crate::attempt::Attempt::read(fact.attempt.as_ref()) {
         let why = why.to_string();
         reader.wrong("event.made.attempt", format!("cannot be read: {why}"), "as `RouteCall` takes it");
@@ -295,15 +300,39 @@ fn check_made(reader: &mut Reader, tenant: &TenantName, fact: &DecisionFact) {
         return reader.wrong("event.made.decision", "is missing", "say what was decided");
     };
     let named = Name::parse("event.made.decision.name", &decision.name);
-    if !named.is_ok_and(|n| n.tenant == *tenant && matches!(n.child, Some(Child::Decision(_)))) {
-        let fix = "tenants/{tenant}/decisions/{decision}, of the event's tenant";
-        reader.wrong("event.made.decision.name", "names no decision of its tenant", fix);
+    let this = |child: Option<Child>| matches!(child, Some(Child::Decision(named)) if named == id);
+    if !named.is_ok_and(|n| n.tenant == *tenant && this(n.child)) {
+        let fix = "tenants/{tenant}/decisions/{decision}, of the event's tenant and decision";
+        reader.wrong("event.made.decision.name", "is not the event's decision", fix);
     }
     let bytes = decision.encoded_len();
     if bytes > DECISION_BYTES_MAX {
         let fix = format!("at most {DECISION_BYTES_MAX}");
         reader.wrong("event.made.decision", format!("has {bytes} bytes"), fix);
     }
+    // It is shown to people as it came.
+    texts(decision).for_each(|text| reader.check_line("event.made.decision", text, DECISION_BYTES_MAX));
+}
+
+/// Every text of a decision but its name.
+fn texts(decision: &Decision) -> impl Iterator<Item = &str> {
+    use tandem_proto::routing::v1::decision::Outcome;
+    let (route, rejection) = match &decision.outcome {
+        Some(Outcome::Route(route)) => (Some(route), None),
+        Some(Outcome::Rejection(rejection)) => (None, Some(rejection)),
+        None => (None, None),
+    };
+    let targets = route.into_iter().flat_map(|route| &route.targets).flat_map(|target| {
+        let identity = target.identity.iter().flat_map(|identity| {
+            identity.asserted.iter().chain([&identity.privacy, &identity.diversion_entry])
+        });
+        [&target.trunk, &target.host, &target.request_uri].into_iter().chain(identity)
+    });
+    let treatment = route.and_then(|route| route.treatment.as_ref());
+    let treatment = treatment.into_iter().flat_map(|t| [&t.on_busy, &t.on_no_answer, &t.on_unreachable]);
+    let rejection = rejection.into_iter().flat_map(|rejection| [&rejection.reason, &rejection.message]);
+    let owner = decision.owner.iter().map(|owner| &owner.id);
+    targets.chain(treatment).chain(rejection).chain(owner).chain([&decision.called]).map(String::as_str)
 }
 
 #[cfg(test)]

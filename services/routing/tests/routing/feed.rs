@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_domain::document::directory::User;
-use tandem_domain::id::{ListenerName, TrunkName};
+use tandem_domain::id::{Incarnation, ListenerName, TenantId, TrunkName};
 use tandem_domain::ingress::{Arrival, Resolution};
 use tandem_domain::record::{self, Record};
 use tandem_domain::view::View;
@@ -136,7 +136,7 @@ async fn what_an_edge_acknowledges_and_refuses_is_seen_and_leaving_is_too() {
 }
 
 /// What an edge decided of a tenant's call.
-fn decided(tenant: &str, of: &str, call_id: &str) -> pb::CallEvent {
+fn decided(tenant: &TenantId, of: &str, call_id: &str) -> pb::CallEvent {
     let attempt = pb::CallAttempt {
         ingress: Some(pb::call_attempt::Ingress::Trunk("gateway".into())),
         called: "sip:+493023125101@edge.example".into(),
@@ -152,10 +152,12 @@ fn decided(tenant: &str, of: &str, call_id: &str) -> pb::CallEvent {
     let made = pb::DecisionFact { at_us: 5, attempt: Some(attempt), decision: Some(decision) };
     let kind = pb::call_event::Kind::Decided.into();
     pb::CallEvent {
-        tenant: tenant.into(),
+        tenant: tenant.name.to_string(),
+        incarnation: tenant.incarnation.to_string(),
+        decision: "edge-1-7".into(),
         call_id: call_id.into(),
         kind,
-        made: Some(made),
+        made: Some(Box::new(made)),
         ..Default::default()
     }
 }
@@ -167,24 +169,27 @@ async fn what_an_edge_decided_is_listed_and_what_cannot_be_read_of_it_takes_noth
     rig.brandt("other").await;
     let mut edge = Follower::start(&rig, "brandt").await;
     edge.until(|_, snapshots| snapshots == 1).await;
+    let brandt = tenant("brandt");
+    let former = TenantId { incarnation: Incarnation(brandt.incarnation.0 + 1), ..brandt.clone() };
     let events = vec![
-        decided("brandt", "brandt", &"x".repeat(300)),
-        decided("brandt", "other", "named-wrongly"),
-        decided("other", "other", "of-another"),
-        decided("nobody", "nobody", "of-nobody"),
-        decided("brandt", "brandt", "good"),
+        decided(&brandt, "brandt", &"x".repeat(300)),
+        decided(&brandt, "other", "named-wrongly"),
+        decided(&tenant("other"), "other", "of-another"),
+        decided(&tenant("nobody"), "nobody", "of-nobody"),
+        decided(&former, "brandt", "of-one-that-bore-the-name"),
+        decided(&brandt, "brandt", "good"),
     ];
     let calls = pb::follow_request::CallEvents { events, dropped: 0 };
     let message = Some(pb::follow_request::Message::Calls(calls));
     edge.up.send(pb::FollowRequest { message }).await.unwrap();
-    eventually(|| rig.edges.list().first().is_some_and(|e| e.events.0 == 3)).await;
+    eventually(|| rig.edges.list().first().is_some_and(|e| e.events.0 == 4)).await;
     let list = async |request: pb::ListDecisionsRequest| {
         let listed = rig.client().list_decisions(request).await.unwrap().into_inner();
         listed.decisions
     };
     let all =
         |tenant: &str| pb::ListDecisionsRequest { parent: format!("tenants/{tenant}"), ..Default::default() };
-    assert_eq!(list(all("brandt")).await, [decided("brandt", "brandt", "good").made.unwrap()]);
+    assert_eq!(list(all("brandt")).await, [*decided(&brandt, "brandt", "good").made.unwrap()]);
     assert_eq!(list(all("other")).await, []);
     let found = |number: &str, outcome: pb::OutcomeKind| pb::ListDecisionsRequest {
         number: number.into(),

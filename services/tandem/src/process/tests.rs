@@ -345,8 +345,8 @@ async fn every_refusal_has_a_reason_out_of_the_list() {
         [("soon", "DEADLINE_MALFORMED"), ("1m", "DEADLINE_TOO_SHORT"), ("4S", "REVISION_NOT_REACHED")]
     {
         let headers = [("authorization", bearer.as_str()), ("grpc-timeout", timeout)];
-        let refused = house.asked(EXPLAIN, &headers, vec![late.encode_to_vec()]).await;
-        assert_eq!(reason(&refused.unwrap()), expected, "{timeout}");
+        let answered = raw::call(&house.channel, EXPLAIN, &headers, vec![late.encode_to_vec()]).await;
+        assert_eq!(reason(&answered.unwrap_err()), expected, "{timeout}");
     }
     // A stream that does not end in its time.
     let headers = [("authorization", bearer.as_str()), ("grpc-timeout", "100m")];

@@ -148,9 +148,11 @@ impl<'a> Call<'a> {
     }
 
     /// Whether the call is one for help: the urn, or a dial string that holds where the caller sits. Who is not known
-    /// may sit anywhere: the trunk says where its peer stands, not where the phone does.
+    /// may sit anywhere: the trunk says where its peer stands, not where the phone does. But what a gateway brings comes
+    /// from no phone of ours; the last digits of a DID may read like another country's emergency string.
     pub(super) fn is_emergency(&self) -> bool {
-        let site = self.caller.site.filter(|_| self.caller.user.is_some());
+        let outside = self.entry.role() == Some(TrunkRole::Gateway);
+        let site = self.caller.site.filter(|_| outside || self.caller.user.is_some());
         match &self.dialled {
             Ok(dialled @ Dialled::Service(_)) => dialled.is_sos(),
             Ok(_) => self.dial_string().is_some_and(|d| self.config.is_emergency(site, d)),

@@ -92,8 +92,12 @@ fn an_edge_greets_with_names_that_are_names() {
 
 #[test]
 fn what_an_edge_reports_is_bounded() {
-    let event = routing::CallEvent { tenant: "acme".into(), ..Default::default() };
-    assert_eq!(read_call_event(event.clone()).unwrap().tenant.as_str(), "acme");
+    let incarnation = Incarnation(7).to_string();
+    let event = routing::CallEvent { tenant: "acme".into(), incarnation, ..Default::default() };
+    let tenant = read_call_event(event.clone()).unwrap().tenant;
+    assert_eq!((tenant.name.as_str(), tenant.incarnation), ("acme", Incarnation(7)));
+    let nameless = routing::CallEvent { incarnation: String::new(), ..event.clone() };
+    assert_eq!(fields(read_call_event(nameless)), ["event.incarnation"]);
     let long = routing::CallEvent { call_id: "x".repeat(CALL_ID_BYTES_MAX + 1), ..event };
     assert_eq!(fields(read_call_event(long)), ["event.call_id"]);
     let rejected = "x".repeat(REJECTION_BYTES_MAX + 1);
@@ -110,12 +114,20 @@ fn a_decision_that_an_edge_made_is_its_tenants_and_bounded() {
     let decision = |name: &str| routing::Decision { name: name.into(), ..Default::default() };
     let event = |attempt: &routing::CallAttempt, decision| routing::CallEvent {
         tenant: "acme".into(),
-        made: Some(DecisionFact { at_us: 1, attempt: Some(attempt.clone()), decision }),
+        incarnation: Incarnation(7).to_string(),
+        decision: "edge-1-1".into(),
+        made: Some(Box::new(DecisionFact { at_us: 1, attempt: Some(attempt.clone()), decision })),
         ..Default::default()
     };
     let good = event(&attempt, Some(decision("tenants/acme/decisions/edge-1-1")));
     assert_eq!(read_call_event(good.clone()).unwrap().made, good.made);
-    for name in ["", "tenants/acme", "tenants/acme/users/a", "tenants/other/decisions/edge-1-1"] {
+    for name in [
+        "",
+        "tenants/acme",
+        "tenants/acme/users/a",
+        "tenants/other/decisions/edge-1-1",
+        "tenants/acme/decisions/r1-7",
+    ] {
         let bad = event(&attempt, Some(decision(name)));
         assert_eq!(fields(read_call_event(bad)), ["event.made.decision.name"], "{name}");
     }
@@ -125,6 +137,14 @@ fn a_decision_that_an_edge_made_is_its_tenants_and_bounded() {
         ..decision("tenants/acme/decisions/edge-1-1")
     };
     assert_eq!(fields(read_call_event(event(&attempt, Some(large)))), ["event.made.decision"]);
+    // It is shown on terminals.
+    let target = routing::Target { request_uri: "sip:\u{1b}[2J".into(), ..Default::default() };
+    let route = routing::Route { targets: vec![target], ..Default::default() };
+    let escapes = routing::Decision {
+        outcome: Some(routing::decision::Outcome::Route(route)),
+        ..decision("tenants/acme/decisions/edge-1-1")
+    };
+    assert_eq!(fields(read_call_event(event(&attempt, Some(escapes)))), ["event.made.decision"]);
     let nowhere = routing::CallAttempt { called: String::new(), ..attempt };
     let bad = event(&nowhere, Some(decision("tenants/acme/decisions/edge-1-1")));
     assert_eq!(fields(read_call_event(bad)), ["event.made.attempt"]);

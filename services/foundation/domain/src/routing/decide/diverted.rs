@@ -3,7 +3,7 @@
 use super::super::attempt::{Method, Retargeted};
 use super::super::decision::Diverted;
 use super::out::{Writer, host};
-use crate::document::terms::DiversionForm;
+use crate::document::terms::{DiversionForm, TrunkRole};
 use crate::tenant::Trunk;
 
 impl Writer<'_, '_> {
@@ -36,12 +36,21 @@ impl Writer<'_, '_> {
     }
 
     /// Who diverts, as a SIP URI: a number as the trunk reads it, an address as it came. None: it is neither, or could not
-    /// stand between `<` and `>`.
+    /// stand between `<` and `>`. Outside a number must be one that may be shown there, as a caller's must.
     fn diverting(&self, by: &str, trunk: &Trunk) -> Option<String> {
-        if let Some(number) = self.call.number_said(by) {
+        let outside = trunk.role == TrunkRole::Gateway;
+        let mut number = self.call.number_said(by);
+        if outside {
+            let shown = number.filter(|n| n.is_global() && trunk.identity.may_show(*n));
+            number = shown.or(trunk.identity.default_number);
+        }
+        if let Some(number) = number {
             let mut out = String::with_capacity(64);
             self.write_known(&mut out, number, trunk);
             return Some(out);
+        }
+        if outside {
+            return None;
         }
         let address = without_headers(by);
         let stands = |b: u8| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"');

@@ -20,7 +20,7 @@ impl<'a> Call<'a> {
             return decision;
         };
         self.with_backups(&mut trunks);
-        // A gateway that itself sent the call gets it back only when there is no other.
+        // A gateway that itself sent the call gets it back only when its site has no other.
         if let Entry::Trunk(ix, _) = self.entry {
             trunks.sort_by_key(|t| *t == ix);
         }

@@ -10,7 +10,7 @@ use crate::document::terms::AssignmentKind;
 use crate::number::Number;
 use crate::number::index::Index;
 use crate::record::{Change, Kind, PolicyRecord, Record};
-use crate::tenant;
+use crate::tenant::{self, Config};
 use crate::view::Person;
 use crate::view::keyed::{Named, Numbered};
 use crate::view::names::{self, Of};
@@ -61,6 +61,7 @@ impl TenantView {
             (None, Kind::Policy) => {
                 (self.policy, self.config, self.refused) = (None, None, None);
                 self.numbers = NumberMap::default();
+                self.read_people(None);
             }
             (Some(Record::User(user)), _) => self.set_user(user.id.as_str(), Some(user)),
             (None, Kind::User) => self.set_user(&change.key, None),
@@ -96,15 +97,18 @@ impl TenantView {
         }
     }
 
+    /// Reads everybody's numbers anew, as policy says how.
+    fn read_people(&mut self, config: Option<&Config>) {
+        let read =
+            |(slot, person): (u32, &Arc<Person>)| (slot, Arc::new(Person::new(person.record(), config)));
+        let people: Vec<(u32, Arc<Person>)> = self.users.iter().map(read).collect();
+        people.into_iter().for_each(|(slot, person)| self.users.replace(slot, person));
+    }
+
     /// Reads and indexes every number anew, at once.
     fn index_numbers(&mut self) {
         let Some(config) = self.config.clone() else { return };
-        let people: Vec<(u32, Arc<Person>)> = self
-            .users
-            .iter()
-            .map(|(slot, u)| (slot, Arc::new(Person::new(u.record(), Some(&config)))))
-            .collect();
-        people.into_iter().for_each(|(slot, person)| self.users.replace(slot, person));
+        self.read_people(Some(&config));
         let mut pairs = NumberPairs::default();
         for (slot, record) in self.assignments.iter() {
             self.assignment_place(slot, record).into_iter().for_each(|(n, value)| pairs.push(n, value));
