@@ -31,7 +31,13 @@ struct Driven {
     route: String,
     /// The final status that went to the sender of a request: by sent-by, branch and method.
     finals: BTreeMap<(String, String, String), (CallId, Option<u16>)>,
+    /// Names with a branch of RFC 2543, and those of them that several requests had.
+    named: BTreeSet<(String, String, String)>,
+    shared: BTreeSet<(String, String, String)>,
 }
+
+/// How branches of RFC 3261 begin (8.1.1.7).
+const COOKIE: &str = "z9hG4bK";
 
 pub(super) fn run(script: &mut Script<'_>) {
     let listener = |transport| Listener { transport, host: "192.0.2.1".into(), port: 5060 };
@@ -48,6 +54,8 @@ pub(super) fn run(script: &mut Script<'_>) {
         last: None,
         route: String::new(),
         finals: BTreeMap::new(),
+        named: BTreeSet::new(),
+        shared: BTreeSet::new(),
     };
     while let Some(operation) = script.byte() {
         driven.trace(|| format!("operation {}", char::from(96 + (operation & 15))));
@@ -177,14 +185,21 @@ impl Driven {
         }
         let transactions = self.proxy.held().1;
         let incoming = self.proxy.on_request(message, &keys, 7, from, self.now);
+        let name = key(message);
         if self.proxy.held().1 > transactions {
-            // A new one, though an old one may have had the same name.
-            self.finals.remove(&key(message));
+            // A new one, though an old one may have had the same name. By a branch of RFC 2543 both may live: which of
+            // them a response is for cannot be told by it.
+            self.finals.remove(&name);
+            if !name.1.starts_with(COOKIE) && !self.named.insert(name.clone()) {
+                self.shared.insert(name.clone());
+            }
         }
         if let Incoming::Asked(id) = incoming {
             assert!(!self.calls.contains(&id));
             self.calls.push(id);
-            self.finals.insert(key(message), (id, None));
+            if !self.shared.contains(&name) {
+                self.finals.insert(name, (id, None));
+            }
         }
     }
 
