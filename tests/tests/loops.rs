@@ -13,16 +13,13 @@
 //! is that the edge counts attempts alike, by what comes round whatever an agent drops: who calls whom by which ways.
 #![expect(clippy::unwrap_used, reason = "what cannot be made fails its test")]
 
+mod common;
+
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tandem_domain::document::policy::TenantSpec;
-use tandem_domain::id::{Incarnation, ListenerName, Revision, TenantId, TenantName};
-use tandem_domain::ingress::claims;
-use tandem_domain::record::{Change, Kind, PolicyRecord, Record, TenantRecord, cell};
-use tandem_domain::tenant::compile;
+use tandem_domain::id::ListenerName;
 use tandem_domain::view::View;
 use tandem_edge::config::{Config, Listener};
 use tandem_edge::{Edge, Given, Upstream, build, system_lookup};
@@ -94,25 +91,7 @@ fn tenant(net: &str, limits: &Value) -> View {
         "lync": {"sipAddress": "sip:carla@acme.example", "lineUri": "tel:+493023125173", "telephony": "Uc"},
         "phone": {"kind": "LyncHard"}
     });
-    let number = json!({"number": DID, "kind": "Did", "user": "carla"});
-    let id = TenantId { name: TenantName::parse("acme").unwrap(), incarnation: Incarnation(7) };
-    let spec: TenantSpec = serde_json::from_value(spec).unwrap();
-    let compiled = compile("acme", &spec).unwrap_or_else(|e| panic!("{e:#?}"));
-    let claims = claims(&compiled.config, &id, &[ListenerName::parse("main").unwrap()]);
-    let mut changes = Vec::new();
-    let mut put = |tenant: &TenantId, kind, key: &str, record| {
-        let revision = changes.len() as u64 + 1;
-        let (tenant, key, record) = (tenant.clone(), key.to_owned(), Some(record));
-        changes.push(Change { tenant, kind, key, record, revision: Revision(revision), at: revision });
-    };
-    put(&cell(), Kind::Tenant, "acme", Record::Tenant(TenantRecord { tenant: id.clone(), deleting: false }));
-    put(&id, Kind::Policy, "", Record::Policy(Arc::new(PolicyRecord { generation: 1, spec })));
-    for (at, claim) in claims.into_iter().enumerate() {
-        put(&cell(), Kind::IngressClaim, &format!("acme-{at}"), Record::IngressClaim(Arc::new(claim)));
-    }
-    put(&id, Kind::User, "carla", Record::User(Arc::new(serde_json::from_value(carla).unwrap())));
-    put(&id, Kind::Number, DID, Record::Number(Arc::new(serde_json::from_value(number).unwrap())));
-    View::build(&changes)
+    common::view(spec, carla, DID)
 }
 
 /// An edge between a gateway, a CIC and a Lync, each at an address of its own.

@@ -12,19 +12,16 @@
 //! They need `sipp` and `kamailio` (`tests/run tools` installs both), hence the feature `peers`.
 #![expect(clippy::unwrap_used, reason = "what cannot be made fails its test")]
 
+mod common;
+
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tandem_domain::document::policy::TenantSpec;
-use tandem_domain::id::{Incarnation, ListenerName, Revision, TenantId, TenantName};
-use tandem_domain::ingress::claims;
-use tandem_domain::record::{Change, Kind, PolicyRecord, Record, TenantRecord, cell};
-use tandem_domain::tenant::compile;
+use tandem_domain::id::ListenerName;
 use tandem_domain::view::View;
 use tandem_edge::config::{Config, Listener};
 use tandem_edge::{Edge, Given, Upstream, build, system_lookup};
@@ -77,26 +74,7 @@ fn tenant(cic: SocketAddr, transport: Transport, redirects: bool) -> View {
     });
     let jane = json!({"id": "jane", "cic": {"userId": "jane", "extension": "101"}, "callControl": "CicClient",
                       "phone": {"kind": "CicHard"}});
-    let number = json!({"number": CALLED, "kind": "Did", "user": "jane"});
-
-    let id = TenantId { name: TenantName::parse("acme").unwrap(), incarnation: Incarnation(7) };
-    let spec: TenantSpec = serde_json::from_value(spec).unwrap();
-    let compiled = compile("acme", &spec).unwrap_or_else(|e| panic!("{e:#?}"));
-    let claims = claims(&compiled.config, &id, &[ListenerName::parse("main").unwrap()]);
-    let mut changes = Vec::new();
-    let mut put = |tenant: &TenantId, kind, key: &str, record| {
-        let revision = changes.len() as u64 + 1;
-        let (tenant, key, record) = (tenant.clone(), key.to_owned(), Some(record));
-        changes.push(Change { tenant, kind, key, record, revision: Revision(revision), at: revision });
-    };
-    put(&cell(), Kind::Tenant, "acme", Record::Tenant(TenantRecord { tenant: id.clone(), deleting: false }));
-    put(&id, Kind::Policy, "", Record::Policy(Arc::new(PolicyRecord { generation: 1, spec })));
-    for (at, claim) in claims.into_iter().enumerate() {
-        put(&cell(), Kind::IngressClaim, &format!("acme-{at}"), Record::IngressClaim(Arc::new(claim)));
-    }
-    put(&id, Kind::User, "jane", Record::User(Arc::new(serde_json::from_value(jane).unwrap())));
-    put(&id, Kind::Number, CALLED, Record::Number(Arc::new(serde_json::from_value(number).unwrap())));
-    View::build(&changes)
+    common::view(spec, jane, CALLED)
 }
 
 /// A running edge; dropped, it is stopped.

@@ -32,12 +32,14 @@ pub(crate) struct Unwritable {
 
 /// The server that was asked cannot be reached.
 #[derive(Debug, thiserror::Error)]
-#[error("{server} cannot be reached ({why}); is `tandem up` running there? Name another with --server")]
+#[error("{server} cannot be reached ({why}); {fix}")]
 pub(crate) struct Unreachable {
     /// Who was asked.
     pub(crate) server: String,
     /// What the network said.
     pub(crate) why: String,
+    /// What to look at.
+    pub(crate) fix: &'static str,
 }
 
 /// Writes an error to standard error and gives its exit code.

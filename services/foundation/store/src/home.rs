@@ -65,7 +65,7 @@ impl Home {
                 match redis.check().await {
                     Ok(()) => {}
                     Err(redis::OpenError::Unreachable(why)) => {
-                        tracing::warn!(%why, "the store cannot be reached; trying on");
+                        tracing::warn!(%why, "the store cannot be reached; trying on: start Redis there, or name another with --store");
                     }
                     Err(other) => return Err(other.into()),
                 }

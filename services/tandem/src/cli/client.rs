@@ -26,6 +26,9 @@ pub(crate) struct Server {
     /// How long an answer may take, in seconds.
     #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    /// Whether it is a simulator, and no `tandem up`.
+    #[arg(skip)]
+    is_simulator: bool,
 }
 
 /// Puts the token on each request.
@@ -53,9 +56,10 @@ impl std::fmt::Display for Server {
 pub(crate) type Connected = InterceptedService<Channel, Bearer>;
 
 impl Server {
-    /// A server on this machine that asks for no credential.
-    pub(crate) fn at(address: std::net::SocketAddr) -> Self {
-        Self { server: format!("http://{address}"), token_file: None, ca: None, timeout: 10 }
+    /// A simulator on this machine, which asks for no credential.
+    pub(crate) fn simulator(address: std::net::SocketAddr) -> Self {
+        let server = format!("http://{address}");
+        Self { server, token_file: None, ca: None, timeout: 10, is_simulator: true }
     }
 
     /// How long an answer may take.
@@ -77,7 +81,12 @@ impl Server {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub(crate) async fn channel(&self) -> anyhow::Result<Channel> {
-        let unreachable = |why: String| Unreachable { server: self.server.clone(), why };
+        let fix = if self.is_simulator {
+            "is a simulator running with `--status` and this address?"
+        } else {
+            "is `tandem up` running there? Name another with --server"
+        };
+        let unreachable = |why: String| Unreachable { server: self.server.clone(), why, fix };
         self.endpoint()?.connect().await.map_err(|error| {
             // The outermost error says "transport error" and no more.
             let mut why: &dyn std::error::Error = &error;

@@ -57,6 +57,7 @@ fn what_cannot_be_asked_is_named() {
     check(&people_alone, 65, "--directory needs the tenant's file");
     let nobody = ["call", "route", "--tenant", "brandt", "--called", "1", "--server", "http://127.0.0.1:1"];
     check(&nobody, 69, "http://127.0.0.1:1 cannot be reached");
+    check(&["sim", "status", "127.0.0.1:1"], 69, "is a simulator running with `--status` and this address?");
     let json = run(&[&nobody[..], &["--output", "json"]].concat()).ended(69);
     let json: serde_json::Value = serde_json::from_str(&json.err).unwrap();
     assert!(json["error"].as_str().unwrap().starts_with("http://127.0.0.1:1 cannot"), "{json}");

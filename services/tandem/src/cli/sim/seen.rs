@@ -25,7 +25,7 @@ pub(crate) struct Args {
 /// Asks, and shows the answer.
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
     let status = once(async {
-        let mut client = SimulatorClient::new(Server::at(args.at).connect().await?);
+        let mut client = SimulatorClient::new(Server::simulator(args.at).connect().await?);
         let request = pb::GetStatusRequest { marker: args.of.clone() };
         Ok(client.get_status(request).await?.into_inner())
     })?;
