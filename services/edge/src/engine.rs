@@ -37,7 +37,7 @@ use crate::events::Events;
 use crate::facts::{Live, Place};
 use crate::listeners::Listeners;
 use crate::names::Names;
-use crate::seldom::Seldom;
+use crate::seldom::{self, Seldom};
 use crate::stats::Counters;
 use crate::tenancy::Scopes;
 use crate::trace::SharedObserver;
@@ -128,9 +128,11 @@ pub(crate) struct State {
     last_heard: Now,
     /// Whose dialog a BYE ends that is just passing.
     ending: Option<(TenantId, String)>,
-    /// What is told of strangers, and of calls that no target takes.
-    strangers_told: Seldom,
-    unreachable_told: Seldom,
+    /// What is told of strangers and of peers who ask for another tenant's domain, by source; and of calls that no
+    /// target takes, by tenant.
+    strangers_told: Seldom<seldom::Source>,
+    foreign_told: Seldom<seldom::Source>,
+    unreachable_told: Seldom<TenantId>,
     /// For messages that are read again.
     table: Box<Table>,
     outputs: Vec<Output>,
@@ -167,6 +169,7 @@ impl State {
             last_heard: Now::ZERO,
             ending: None,
             strangers_told: Seldom::default(),
+            foreign_told: Seldom::default(),
             unreachable_told: Seldom::default(),
             table: Box::default(),
             outputs: Vec::new(),

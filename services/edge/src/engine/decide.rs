@@ -23,6 +23,7 @@ use crate::call::{Call, DecisionId};
 use crate::carry::{Carry, Targets, contacts};
 use crate::facts::Alike;
 use crate::names::Found;
+use crate::seldom::Due;
 use crate::trace::{Because, Did, Hop, reasons};
 
 /// What is asked for.
@@ -304,10 +305,10 @@ impl Engine {
         (call.tried, call.treatment, call.survivable) = (tried, route.treatment, route.survivable);
         let ring = ring.filter(|_| call.is_invite);
         if targets.is_empty()
-            && let Some(more) = self.state.unreachable_told.due(now)
+            && let Some(Due { more, others }) = self.state.unreachable_told.due(call.tenant.clone(), now)
         {
             let left = left.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            tracing::warn!(tenant = %call.tenant.name, call_id = &*call.call_id, more, "a call has no target that can be tried: {left}");
+            tracing::warn!(tenant = %call.tenant.name, call_id = &*call.call_id, more, others, "a call has no target that can be tried: {left}");
         }
         self.remember_reached(id);
         self.proxy.route(id, targets, ring, now);

@@ -15,6 +15,7 @@ use tandem_sip::write::Response;
 
 use super::{Engine, State};
 use crate::config::Strangers;
+use crate::seldom::{self, Due};
 use crate::tenancy::{self, Belongs, Stranger};
 
 /// Extensions that a proxy of ours lets pass: Lync's clients ask every proxy for it, and it asks nothing of one.
@@ -163,7 +164,7 @@ impl Engine {
         let answered = match stranger {
             Stranger::ForeignDomain => {
                 self.counters.foreign_domains.up();
-                tracing::warn!(source = %peer.address, "a tenant's peer asks for another tenant's domain");
+                self.tell_of_foreign_domain(peer, now);
                 true
             }
             Stranger::Unclaimed => {
@@ -177,19 +178,26 @@ impl Engine {
         }
     }
 
+    fn tell_of_foreign_domain(&mut self, peer: Peer, now: Now) {
+        let key = seldom::source(peer.listener, peer.address.ip());
+        let Some(Due { more, others }) = self.state.foreign_told.due(key, now) else { return };
+        tracing::warn!(source = %peer.address, more, others, "a tenant's peer asks for another tenant's domain");
+    }
+
     /// Says now and then whom the edge takes for nobody's: a gateway that is not claimed gets no answer, and cannot
     /// tell that from an edge that is not there.
     fn tell_of_stranger(&mut self, method: &str, peer: Peer, now: Now) {
-        let Some(more) = self.state.strangers_told.due(now) else { return };
+        let key = seldom::source(peer.listener, peer.address.ip());
+        let Some(Due { more, others }) = self.state.strangers_told.due(key, now) else { return };
         let (source, listener) = (peer.address, self.listeners.name(peer.listener).unwrap_or_default());
         if !self.state.facts.ready {
-            return tracing::warn!(%source, method, listener, more, "dropped: there is no feed yet, so that nobody is known");
+            return tracing::warn!(%source, method, listener, more, others, "dropped: there is no feed yet, so that nobody is known");
         }
         let ip = peer.address.ip().to_canonical();
         // A carrier that tenants share may well be claimed, but not for the number that it calls: then the claim's
         // numbers are what to look at, for a claim without numbers would take them all.
         tracing::warn!(
-            %source, method, listener, more,
+            %source, method, listener, more, others,
             "nobody's call: no tenant's trunk claims this source for what it calls. If the source is one tenant's alone, \
              add to the trunk in its YAML `ingress: [{{listener: {listener}, source: {ip}}}]`; if tenants share it, look \
              at `called` and `domain` of their claims"
