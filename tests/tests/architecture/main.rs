@@ -44,6 +44,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     // Its dependencies are for tests only.
     ("tandem-tests", &[]),
+    // Itself for tests only: see `what_is_for_tests_is_shipped_with_nothing`.
+    ("tandem-servers", &["tandem-store"]),
 ];
 
 const SERVICE: &[&str] =
@@ -117,6 +119,14 @@ fn each_crate_imports_only_what_the_table_allows() {
     for name in table.keys().filter(|n| !names.contains(*n)) {
         wrong.push(format!("{name} is in the table and not in the workspace"));
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_is_for_tests_is_shipped_with_nothing() {
+    let meta = metadata();
+    let uses = |p: &Package| p.dependencies.iter().any(|d| d.name == "tandem-servers" && is_shipped(d.kind));
+    let wrong: Vec<&str> = ours(&meta).into_iter().filter(|p| uses(p)).map(|p| p.name.as_str()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

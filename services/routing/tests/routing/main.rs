@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+use tandem_servers::on::On;
+
+/// `redis.rs` beside this is the same suite on the other backend.
+const ON: On = On::Embedded;
+
 mod bytes;
 mod calls;
 mod feed;

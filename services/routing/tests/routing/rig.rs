@@ -15,8 +15,8 @@ use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::document::{Limits, Source};
 use tandem_runtime::drain::Life;
 use tandem_runtime::serve::{Server, pipe};
-use tandem_store::embedded::{Embedded, Place};
-use tandem_store::{Commit, Durability, Outcome, Store, Write, put};
+use tandem_servers::on::Backing;
+use tandem_store::{Commit, Durability, Outcome, Write, put};
 use tandem_wire::authority::Gate;
 use tandem_wire::caller::{Callers, Table, digest};
 use tonic::transport::Channel;
@@ -30,6 +30,7 @@ pub(crate) struct Rig {
     pub(crate) cell: Cell,
     pub(crate) channel: Channel,
     pub(crate) edges: tandem_routing::Edges,
+    _backing: Backing,
 }
 
 pub(crate) fn tenant(name: &str) -> TenantId {
@@ -43,19 +44,21 @@ pub(crate) async fn rig() -> Rig {
 
 pub(crate) async fn rig_of(clock: Clock) -> Rig {
     let (life, chance) = (Life::new(), Chance::seeded(1));
-    let cell = Cell::open(&life, clock, chance.clone(), Settings::memory("test")).await.unwrap();
+    let backing = crate::ON.start();
+    let settings = Settings { home: backing.home(), ..Settings::memory("test") };
+    let cell = Cell::open(&life, clock, chance.clone(), settings).await.unwrap();
     cell.view().synchronised().await;
-    serving(life, chance, cell)
+    serving(life, chance, cell, backing)
 }
 
 /// A service whose view is not synchronised, and will not be: its store is closed.
 pub(crate) async fn not_synchronised() -> Rig {
     let (life, chance, clock) = (Life::new(), Chance::seeded(1), Clock::machine());
-    let embedded = Embedded::open(Place::Memory, tandem_cell::world(&clock, &chance)).unwrap();
-    let store = Store::new(Arc::new(embedded));
+    let backing = crate::ON.start();
+    let store = backing.open(tandem_cell::world(&clock, &chance)).await.unwrap();
     store.close().await.unwrap();
     let cell = Cell::join(&life, clock, chance.clone(), store, Settings::memory("test"));
-    serving(life, chance, cell)
+    serving(life, chance, cell, backing)
 }
 
 /// Two who may see brandt, and one of them the other tenant as well; without a token, whoever the metadata says.
@@ -72,7 +75,7 @@ fn callers() -> Callers {
     Callers::new(Table::read(&Source::new("callers.yaml", text, Limits::POLICY).unwrap()).unwrap()).dev()
 }
 
-fn serving(life: Life, chance: Chance, cell: Cell) -> Rig {
+fn serving(life: Life, chance: Chance, cell: Cell, backing: Backing) -> Rig {
     let config = Config { decisions_max: 8, page_key: Some([7; 32]), edges_max: 2 };
     let services = build(&life, &cell, &config);
     let gate = Gate::new(callers());
@@ -85,7 +88,7 @@ fn serving(life: Life, chance: Chance, cell: Cell) -> Rig {
         .pipe(listener)
         .start()
         .unwrap();
-    Rig { life, cell, channel, edges }
+    Rig { life, cell, channel, edges, _backing: backing }
 }
 
 impl Rig {

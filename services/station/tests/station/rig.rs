@@ -16,6 +16,7 @@ use tandem_runtime::clock::{Chance, Clock, ManualClock};
 use tandem_runtime::document::{Limits, Source};
 use tandem_runtime::drain::Life;
 use tandem_runtime::serve::{Deadlines, Limits as Deadline, Server, pipe};
+use tandem_servers::on::Backing;
 use tandem_station::Config;
 use tandem_store::{Commit, Durability, Outcome, Write, put};
 use tandem_wire::authority::Gate;
@@ -46,6 +47,7 @@ pub(crate) struct Rig {
     pub(crate) hand: ManualClock,
     pub(crate) brandt: TenantId,
     channel: Channel,
+    _backing: Backing,
 }
 
 fn example(folder: &str, name: &str) -> Source {
@@ -77,7 +79,9 @@ impl Rig {
     pub(crate) async fn with(config: Config) -> Self {
         let life = Life::new();
         let (clock, hand) = Clock::manual(START);
-        let cell = Cell::open(&life, clock, Chance::seeded(1), Settings::memory("station")).await.unwrap();
+        let backing = crate::ON.start();
+        let settings = Settings { home: backing.home(), ..Settings::memory("station") };
+        let cell = Cell::open(&life, clock, Chance::seeded(1), settings).await.unwrap();
         cell.view().synchronised().await;
         let (channel, listener) = pipe();
         let gate = Gate::new(callers());
@@ -92,7 +96,7 @@ impl Rig {
             .unwrap();
         let brandt = birth(&cell, "brandt").await;
         birth(&cell, "albion").await;
-        Self { cell, life, hand, brandt, channel }
+        Self { cell, life, hand, brandt, channel, _backing: backing }
     }
 
     pub(crate) fn client(&self) -> DirectoryClient<Channel> {

@@ -1,51 +1,24 @@
 //! Several processes on one store: a Redis of the test's own.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 
-use tempfile::TempDir;
+use tandem_servers::Server;
 
 use crate::harness::{Running, Said, run, until};
 use crate::running::{CLARA, first_trunk, one_example, path};
 
-/// A redis-server, ended by its pid.
-struct Redis {
-    child: Child,
-    port: u16,
-    _dir: TempDir,
+fn redis() -> Server {
+    Server::start(&["--appendonly", "no"])
 }
 
-impl Redis {
-    fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let dir = TempDir::new().unwrap();
-        let mut command = Command::new("redis-server");
-        command
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-            .arg(dir.path());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        let child = child.unwrap_or_else(|e| panic!("redis-server: {e}; `tests/run tools` installs it"));
-        until("Redis listens", || TcpStream::connect(("127.0.0.1", port)).ok());
-        Self { child, port, _dir: dir }
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}?durability=single", self.port)
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn url(redis: &Server) -> String {
+    format!("redis://127.0.0.1:{}?durability=single", redis.port)
 }
 
 #[test]
 fn processes_share_a_store_and_another_writes_policy_when_the_writer_is_killed() {
-    let (redis, base) = (Redis::start(), one_example("brandt"));
-    let (url, tenants) = (redis.url(), path(&base, "tenants"));
+    let (redis, base) = (redis(), one_example("brandt"));
+    let (url, tenants) = (url(&redis), path(&base, "tenants"));
     let up = || Running::up(&["--tenants", &tenants, "--store", &url]);
     let (first, second) = (up(), up());
     let file = path(&base, "directories/brandt.yaml");
@@ -72,8 +45,8 @@ fn processes_share_a_store_and_another_writes_policy_when_the_writer_is_killed()
 
 #[test]
 fn services_alone_share_a_store() {
-    let (redis, base) = (Redis::start(), one_example("brandt"));
-    let (url, tenants) = (redis.url(), path(&base, "tenants"));
+    let (redis, base) = (redis(), one_example("brandt"));
+    let (url, tenants) = (url(&redis), path(&base, "tenants"));
     let serve = |service| {
         Running::start(&["serve", service, "--tenants", &tenants, "--store", &url, "--grpc", "127.0.0.1:0"])
     };
@@ -89,7 +62,7 @@ fn services_alone_share_a_store() {
 
 #[test]
 fn what_a_store_does_not_keep_is_said_before_it_is_used() {
-    let redis = Redis::start();
+    let redis = redis();
     let up = |url: &str| -> Said {
         run(&["up", "--grpc", "127.0.0.1:0", "--listen", "public=udp:127.0.0.1:0", "--store", url])
     };

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+pub(crate) use tandem_servers::until;
+
 use tandem_domain::id::{Incarnation, Revision, TenantId, TenantName};
 use tandem_store::redis::{Redis, Settings};
 use tandem_store::{
@@ -121,14 +123,4 @@ pub(crate) async fn log(store: &Redis) -> Vec<Entry> {
             }
         }
     }
-}
-
-/// Waits until something holds, however long it takes within reason.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let waiting = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    assert!(tokio::time::timeout(LONG, waiting).await.is_ok(), "waited in vain: {what}");
 }

@@ -6,11 +6,10 @@ use tandem_store::redis::Settings;
 use tandem_store::redis::settings::{Address, Shape};
 use tempfile::TempDir;
 
-use super::rig::until;
-use super::{Server, cli, end, free_port, run};
+use super::{Server, cli, end, free_port, run, until};
 
 /// What `Replicated` asks for.
-pub(crate) const STRONG: [&str; 8] = [
+pub const STRONG: [&str; 8] = [
     "--appendonly",
     "yes",
     "--min-replicas-to-write",
@@ -21,13 +20,17 @@ pub(crate) const STRONG: [&str; 8] = [
     "0",
 ];
 
-pub(crate) struct Watched {
-    pub(crate) servers: Vec<Server>,
+/// A primary, two replicas, and the Sentinels that watch them.
+#[derive(Debug)]
+pub struct Watched {
+    /// First the one that was made the primary.
+    pub servers: Vec<Server>,
     sentinels: Vec<(u16, Option<Child>, TempDir)>,
 }
 
 impl Watched {
-    pub(crate) async fn start() -> Self {
+    /// Starts all of it, and waits until each knows the others.
+    pub async fn start() -> Self {
         let primary = Server::start(&STRONG);
         let of = primary.port.to_string();
         let mut servers = vec![primary];
@@ -53,7 +56,9 @@ impl Watched {
         watched
     }
 
-    pub(crate) fn settings(&self) -> Settings {
+    /// How a store on it is opened.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
         let at = |port: &u16| Address { host: "127.0.0.1".to_owned(), port: *port };
         Settings::of(Shape::Sentinel(
             self.sentinels.iter().map(|(port, ..)| at(port)).collect(),
@@ -62,7 +67,8 @@ impl Watched {
     }
 
     /// The server that is the primary, as the servers that live say themselves.
-    pub(crate) fn primary(&self) -> Option<usize> {
+    #[must_use]
+    pub fn primary(&self) -> Option<usize> {
         self.servers.iter().position(|s| s.lives() && s.cli(&["ROLE"]).starts_with("master"))
     }
 }

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// What passes.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Rules {
     /// Answers are read from the server and dropped.
     swallow_answers: AtomicBool,
@@ -24,16 +24,18 @@ struct Rules {
 }
 
 /// A proxy on a port of its own.
-#[derive(Clone)]
-pub(crate) struct Proxy {
-    pub(crate) port: u16,
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
     rules: Arc<Rules>,
     /// Counts up: connections of before lose their client.
     cut: watch::Sender<u64>,
 }
 
 impl Proxy {
-    pub(crate) async fn start(to: u16) -> Self {
+    /// One before the server at a port.
+    pub async fn start(to: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let rules = Arc::new(Rules { pass: AtomicUsize::new(usize::MAX), ..Rules::default() });
@@ -50,36 +52,38 @@ impl Proxy {
         proxy
     }
 
-    pub(crate) fn swallow_answers(&self, yes: bool) {
+    /// Whether answers are lost.
+    pub fn swallow_answers(&self, yes: bool) {
         self.rules.swallow_answers.store(yes, Ordering::SeqCst);
     }
 
     /// Lets so many more bytes pass to the server, and holds what comes after.
-    pub(crate) fn hold_after(&self, bytes: usize) {
+    pub fn hold_after(&self, bytes: usize) {
         self.rules.pass.store(bytes, Ordering::SeqCst);
     }
 
     /// Lets all pass again, but for what connections hold that have lost their client.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         self.rules.pass.store(usize::MAX, Ordering::SeqCst);
     }
 
     /// Lets that pass as well, as a slow network does.
-    pub(crate) fn deliver_late(&self) {
+    pub fn deliver_late(&self) {
         self.rules.late.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn refuse(&self, yes: bool) {
+    /// Whether new connections are refused.
+    pub fn refuse(&self, yes: bool) {
         self.rules.refuse.store(yes, Ordering::SeqCst);
     }
 
     /// Closes the clients' side of every connection. Towards the server they stay open while anything is held.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         self.cut.send_modify(|n| *n += 1);
     }
 
     /// Waits until something is held.
-    pub(crate) async fn holds(&self) {
+    pub async fn holds(&self) {
         while self.rules.held.load(Ordering::SeqCst) == 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

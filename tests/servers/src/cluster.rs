@@ -5,16 +5,18 @@ use std::process::Command;
 use tandem_store::redis::Settings;
 use tandem_store::redis::settings::{Address, Shape};
 
-use super::rig::until;
-use super::{Server, cli, missing};
+use super::{Server, cli, missing, until};
 
-pub(crate) struct Cluster {
-    pub(crate) servers: Vec<Server>,
+/// A Cluster of servers.
+#[derive(Debug)]
+pub struct Cluster {
+    /// First those that were made primaries.
+    pub servers: Vec<Server>,
 }
 
 impl Cluster {
     /// Three primaries with `replicas` each.
-    pub(crate) async fn start(replicas: usize) -> Self {
+    pub async fn start(replicas: usize) -> Self {
         let min = if replicas > 0 { "1" } else { "0" };
         let args = [
             "--cluster-enabled",
@@ -51,19 +53,23 @@ impl Cluster {
         cluster
     }
 
-    pub(crate) fn settings(&self) -> Settings {
+    /// How a store on it is opened.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
         let at = |s: &Server| Address { host: "127.0.0.1".to_owned(), port: s.port };
         Settings::of(Shape::Cluster(self.servers.iter().take(3).map(at).collect()))
     }
 
     /// The servers that are primaries, as those that live say.
-    pub(crate) fn primaries(&self) -> Vec<usize> {
+    #[must_use]
+    pub fn primaries(&self) -> Vec<usize> {
         let is = |s: &Server| s.lives() && s.cli(&["ROLE"]).starts_with("master");
         (0..self.servers.len()).filter(|n| is(&self.servers[*n])).collect()
     }
 
     /// The primary that has a slot, as a node that lives says.
-    pub(crate) fn owner(&self, slot: u16) -> Option<usize> {
+    #[must_use]
+    pub fn owner(&self, slot: u16) -> Option<usize> {
         let asked = self.servers.iter().find(|s| s.lives())?;
         for line in asked.cli(&["CLUSTER", "NODES"]).lines() {
             let fields: Vec<&str> = line.split(' ').collect();
@@ -84,14 +90,14 @@ impl Cluster {
     }
 
     /// Begins to move a slot: keys go over, the slot stays.
-    pub(crate) fn begin_move(&self, slot: u16, from: usize, to: usize) {
+    pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
         let (slot, source, target) = (slot.to_string(), self.id(from), self.id(to));
         assert_eq!(self.servers[to].cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]), "OK");
         assert_eq!(self.servers[from].cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]), "OK");
     }
 
     /// Moves at most so many keys of a slot; answers how many were left to move before.
-    pub(crate) fn move_keys(&self, slot: u16, from: usize, to: usize, max: usize) -> usize {
+    pub fn move_keys(&self, slot: u16, from: usize, to: usize, max: usize) -> usize {
         let keys = self.servers[from].cli(&["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), &max.to_string()]);
         let keys: Vec<&str> = keys.lines().filter(|l| !l.is_empty()).collect();
         let port = self.servers[to].port.to_string();
@@ -102,7 +108,8 @@ impl Cluster {
         keys.len()
     }
 
-    pub(crate) fn end_move(&self, slot: u16, to: usize) {
+    /// The slot is the other's.
+    pub fn end_move(&self, slot: u16, to: usize) {
         let (slot, target) = (slot.to_string(), self.id(to));
         for primary in self.primaries() {
             assert_eq!(self.servers[primary].cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &target]), "OK");
@@ -111,6 +118,7 @@ impl Cluster {
 }
 
 /// The slot of a key.
-pub(crate) fn slot(server: &Server, key: &str) -> u16 {
+#[must_use]
+pub fn slot(server: &Server, key: &str) -> u16 {
     cli(server.port, &["CLUSTER", "KEYSLOT", key]).parse().unwrap()
 }

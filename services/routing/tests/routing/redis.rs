@@ -1,0 +1,18 @@
+//! The same suite, with its store on a real redis-server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+use tandem_servers::on::On;
+
+const ON: On = On::Redis;
+
+mod bytes;
+mod calls;
+mod feed;
+mod rig;
+
+#[tokio::test]
+async fn the_store_of_this_suite_is_on_redis() {
+    let stats = rig::rig().await.cell.store().stats().await.unwrap();
+    assert!(stats.backend.to_lowercase().contains("redis"), "{}", stats.backend);
+}
