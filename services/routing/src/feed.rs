@@ -28,6 +28,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::service::Service;
+use crate::told::Edge;
 use edges::Seat;
 pub use edges::{EdgeStatus, Edges};
 
@@ -170,7 +171,7 @@ impl Serving {
         let (drain, edge, out) = (self.drain.clone(), self.edge.clone(), self.out.clone());
         let ear = Ear {
             serves: Arc::clone(&self.serves),
-            edge: edge.clone(),
+            edge: Edge { caller: self.serves.caller.subject().into(), id: edge.as_str().into() },
             cell: self.cell.clone(),
             service: self.service.clone(),
             seat: Arc::clone(&self.seat),
@@ -302,7 +303,7 @@ fn directory(tenant: &TenantView) -> impl Iterator<Item = Change> {
 /// Hears what an edge tells.
 struct Ear {
     serves: Arc<Serves>,
-    edge: String,
+    edge: Edge,
     cell: Cell,
     service: Service,
     seat: Arc<Seat>,
@@ -315,13 +316,13 @@ impl Ear {
                 if ack.rejected.is_empty() {
                     self.seat.with(|status| status.acknowledged = status.acknowledged.max(ack.nonce));
                 } else {
-                    let (edge, nonce, reason) = (&self.edge, ack.nonce, &ack.rejected);
+                    let (edge, nonce, reason) = (&*self.edge.id, ack.nonce, &ack.rejected);
                     tracing::warn!(edge, nonce, reason, "edge refused a change; it keeps what it had");
                     self.seat.with(|status| status.rejected = Some(ack.rejected));
                 }
             }
             Some(Up::Calls(calls)) => self.calls(calls),
-            _ => tracing::warn!(edge = self.edge, "edge sent a message that is not understood; skipped"),
+            _ => tracing::warn!(edge = &*self.edge.id, "edge sent a message that is not understood; skipped"),
         }
     }
 
@@ -331,7 +332,7 @@ impl Ear {
         let many = calls.events.len().saturating_sub(CALL_EVENTS_MAX);
         if many > 0 {
             tracing::warn!(
-                edge = self.edge,
+                edge = &*self.edge.id,
                 many,
                 "edge told of more calls at once than are taken; these were skipped"
             );
@@ -349,7 +350,7 @@ impl Ear {
             }
         }
         if let Some(why) = why {
-            tracing::warn!(edge = self.edge, skipped, %why, "edge told of calls what cannot be read; the others were taken");
+            tracing::warn!(edge = &*self.edge.id, skipped, %why, "edge told of calls what cannot be read; the others were taken");
         }
         self.seat.with(|status| {
             status.events.0 += told;
@@ -364,7 +365,7 @@ impl Ear {
         };
         // Of one that is no more, whoever bears its name now hears nothing.
         if self.cell.view().load().view.tenant_by_id(&event.tenant).is_some() {
-            self.service.remember(&event.tenant, fact);
+            self.service.remember(&self.edge, &event.tenant, fact);
         }
     }
 }

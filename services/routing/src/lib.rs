@@ -1,8 +1,8 @@
 //! Routing: which way each call goes, why, and the feed that lets edges decide the same by themselves.
 //!
 //! ```text
-//! store ──> cell's ViewFollower ──┬──> RouteCall, RouteCalls, ExplainCall ──> decisions kept in a ring
-//!                                 └──> EdgeFeed <──> edges (what they decided comes back, into the ring)
+//! store ──> cell's ViewFollower ──┬──> RouteCall, RouteCalls, ExplainCall ──> decisions kept in a ring ────┐
+//!                                 └──> EdgeFeed <──> edges ──> what they decided, each with its share ──┴──> ListDecisions
 //! ```
 //!
 //! Invariants:
@@ -13,11 +13,14 @@
 //! - whatever a caller or an edge does, what waits for it is bounded.
 
 mod config;
+mod fact;
 mod feed;
 mod grpc;
+mod listing;
 mod ring;
 mod route;
 mod service;
+mod told;
 
 pub use config::Config;
 pub use feed::{EdgeStatus, Edges};

@@ -1,4 +1,4 @@
-//! The decisions that this process made last, or was told of by its edges: facts, kept in memory only.
+//! The decisions that this process made last: facts, kept in memory only. What edges decided is [kept apart](crate::told).
 //!
 //! ```text
 //! sequence ─▶ place (sequence mod max): who, when, whom, and the bytes of attempt and decision
@@ -8,16 +8,15 @@
 //! decisions would otherwise be a million small allocations that outlive every cache. Each place has a lock of its
 //! own, so that decisions never wait for each other, nor for a listing.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use prost::Message as _;
-use tandem_domain::id::{Incarnation, TenantId};
-use tandem_domain::number::Number;
+use tandem_domain::id::TenantId;
 use tandem_proto::routing::v1 as pb;
 use tandem_wire::request::DecisionFilter;
+
+use crate::fact::{Fact, Index};
 
 /// Places that are made at once, when the first of them is needed; and how many a listing looks at before others get
 /// their turn.
@@ -26,30 +25,14 @@ const CHUNK: usize = 1024;
 /// A buffer that grew beyond this is given back when a smaller fact comes into its place, in bytes.
 const BUFFER_MAX: usize = 4 * 1024;
 
-/// A decision that was made.
+/// A decision, and its place among all that were ever made.
 #[derive(Debug)]
-struct Fact {
+struct Kept {
     sequence: u64,
-    index: Index,
-    attempt_len: usize,
-    /// The `CallAttempt`, then the `Decision`, both encoded.
-    bytes: Vec<u8>,
+    fact: Fact,
 }
 
-/// What a fact is found by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Index {
-    /// Microseconds since 1970.
-    pub(crate) at_us: u64,
-    /// The tenant's; its name stands in the decision.
-    pub(crate) tenant: Incarnation,
-    pub(crate) called: Option<Number>,
-    /// The Call-ID's [`hash`].
-    pub(crate) call_id: u64,
-    pub(crate) routed: bool,
-}
-
-type Places = Box<[Mutex<Option<Fact>>]>;
+type Places = Box<[Mutex<Option<Kept>>]>;
 
 #[derive(Debug)]
 pub(crate) struct Ring {
@@ -87,101 +70,68 @@ impl Ring {
         if place.as_ref().is_some_and(|there| there.sequence > sequence) {
             return;
         }
-        let mut bytes = place.take().map(|fact| fact.bytes).unwrap_or_default();
+        let mut bytes = place.take().map(|kept| kept.fact.bytes).unwrap_or_default();
         bytes.clear();
         let needed = attempt.len() + decision.len();
         if bytes.capacity() > BUFFER_MAX && needed < BUFFER_MAX {
             bytes = Vec::new();
         }
-        bytes.reserve_exact(needed);
-        bytes.extend_from_slice(attempt);
-        bytes.extend_from_slice(decision);
-        *place = Some(Fact { sequence, index, attempt_len: attempt.len(), bytes });
+        *place = Some(Kept { sequence, fact: Fact::of(index, attempt, decision, bytes) });
     }
 
-    /// Decisions of a tenant that fit, newest first, from below `before` on; at most `max`. And where to go on.
+    /// The sequence that the next decision will have: all there are lie below it.
+    pub(crate) fn end(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Decisions of a tenant that fit, newest first, with their sequences, which lie below `below`; at most `max`.
     pub(crate) async fn list(
         &self,
         tenant: &TenantId,
         filter: &DecisionFilter,
-        before: Option<u64>,
+        below: u64,
         max: usize,
-    ) -> (Vec<pb::DecisionFact>, Option<u64>) {
-        let next = self.next.load(Ordering::Relaxed);
+    ) -> Vec<(u64, pb::DecisionFact)> {
+        let next = self.end();
         let oldest = next.saturating_sub(self.max);
         let mut found = Vec::new();
-        let mut below = before.unwrap_or(u64::MAX).min(next);
-        while below > oldest {
+        let mut below = below.min(next);
+        while below > oldest && found.len() < max {
             let from = below.saturating_sub(CHUNK as u64).max(oldest);
-            if let Some(more) = self.look(from..below, tenant, filter, max, &mut found) {
-                return (found, Some(more));
-            }
+            found.extend(self.look(from..below, tenant, filter).take(max - found.len()));
             below = from;
             tokio::task::yield_now().await;
         }
-        (found, None)
+        found
     }
 
-    /// Looks at some places; where to go on once `max` were found and there is one more.
+    /// Looks at some places, the newest first.
     fn look(
         &self,
         places: Range<u64>,
         tenant: &TenantId,
         filter: &DecisionFilter,
-        max: usize,
-        found: &mut Vec<pb::DecisionFact>,
-    ) -> Option<u64> {
-        for sequence in places.rev() {
+    ) -> impl Iterator<Item = (u64, pb::DecisionFact)> {
+        places.rev().filter_map(|sequence| {
             let (chunk, place) = self.chunk_and_place(sequence);
-            let Some(places) = self.chunks.get(chunk).and_then(OnceLock::get) else { continue };
-            let Some(place) = places.get(place).map(lock) else { continue };
-            let here =
-                place.as_ref().filter(|f| f.sequence == sequence && f.index.tenant == tenant.incarnation);
-            let Some(fact) = here.and_then(|f| fits(f, tenant, filter)) else { continue };
-            if found.len() == max {
-                return Some(sequence + 1);
-            }
-            found.push(fact);
-        }
-        None
+            let place = self.chunks.get(chunk)?.get()?.get(place).map(lock)?;
+            let kept = place.as_ref().filter(|kept| kept.sequence == sequence)?;
+            Some((sequence, kept.fact.fits(tenant, filter)?))
+        })
     }
 }
 
-fn lock(place: &Mutex<Option<Fact>>) -> MutexGuard<'_, Option<Fact>> {
+fn lock(place: &Mutex<Option<Kept>>) -> MutexGuard<'_, Option<Kept>> {
     // Every change is one replacement, whole or not at all.
     place.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a Call-ID is looked for by, so that few facts need to be decoded.
-pub(crate) fn hash(call_id: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    call_id.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// The message of a fact that fits.
-fn fits(fact: &Fact, tenant: &TenantId, filter: &DecisionFilter) -> Option<pb::DecisionFact> {
-    let index = &fact.index;
-    let fits = filter.number.is_none_or(|n| index.called == Some(n))
-        && filter.from_us.is_none_or(|from| index.at_us >= from)
-        && filter.to_us.is_none_or(|to| index.at_us <= to)
-        && filter.routed.is_none_or(|r| r == index.routed)
-        && filter.call_id.as_deref().is_none_or(|wanted| hash(wanted) == index.call_id);
-    if !fits {
-        return None;
-    }
-    let (attempt, decision) = fact.bytes.split_at_checked(fact.attempt_len)?;
-    let attempt = pb::CallAttempt::decode(attempt).ok()?;
-    let decision = pb::Decision::decode(decision).ok()?;
-    let ours = tandem_wire::name::is_under(&decision.name, &tenant.name)
-        && filter.call_id.as_ref().is_none_or(|wanted| attempt.call_id == *wanted);
-    ours.then_some(pb::DecisionFact { at_us: index.at_us, attempt: Some(attempt), decision: Some(decision) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tandem_domain::id::TenantName;
+    use crate::fact::hash;
+    use prost::Message as _;
+    use tandem_domain::id::{Incarnation, TenantName};
 
     fn tenant(name: &str) -> TenantId {
         TenantId { name: TenantName::parse(name).unwrap(), incarnation: Incarnation(7) }
@@ -202,8 +152,7 @@ mod tests {
     }
 
     async fn listed(ring: &Ring, name: &str, filter: &DecisionFilter) -> Vec<u64> {
-        let (facts, _) = ring.list(&tenant(name), filter, None, 5000).await;
-        facts.iter().map(|f| f.at_us).collect()
+        ring.list(&tenant(name), filter, u64::MAX, 5000).await.iter().map(|(_, f)| f.at_us).collect()
     }
 
     #[tokio::test]
@@ -249,6 +198,6 @@ mod tests {
         ring.fill(0, index, &[0; 3 * BUFFER_MAX], &[]);
         ring.fill(1, index, &[0; 100], &[0; 100]);
         let places = ring.chunks[0].get().unwrap();
-        assert!(lock(&places[0]).as_ref().unwrap().bytes.capacity() < BUFFER_MAX);
+        assert!(lock(&places[0]).as_ref().unwrap().fact.bytes.capacity() < BUFFER_MAX);
     }
 }

@@ -24,7 +24,10 @@ use tandem_wire::request::{DecisionFilter, RouteCall};
 use tandem_wire::status::{Reason, Refusal};
 
 use crate::config::Config;
-use crate::ring::{self, Index, Ring};
+use crate::fact::{self, Fact, Index};
+use crate::listing::{self, Position};
+use crate::ring::Ring;
+use crate::told::{Edge, Told};
 
 /// What every handler shares.
 #[derive(Clone, Debug)]
@@ -34,6 +37,7 @@ pub(crate) struct Service(Arc<Inner>);
 struct Inner {
     cell: Cell,
     ring: Ring,
+    told: Told,
     signer: Signer,
     /// The process, as decision ids name it.
     process: String,
@@ -51,7 +55,8 @@ impl Service {
         });
         let process = cell.session().process().to_owned();
         let ring = Ring::new(config.decisions_max);
-        Self(Arc::new(Inner { cell, ring, signer: Signer::new(Key::new(key), None), process }))
+        let told = Told::new(config.edge_decisions_bytes_max);
+        Self(Arc::new(Inner { cell, ring, told, signer: Signer::new(Key::new(key), None), process }))
     }
 
     /// The tenant that a request names, as its caller may see it, if the view has reached the revision that it asks
@@ -127,7 +132,7 @@ impl Service {
             at_us: now_us,
             tenant: tenant.id().incarnation,
             called: decided.called,
-            call_id: ring::hash(attempt.call_id()),
+            call_id: fact::hash(attempt.call_id()),
             routed: matches!(decided.outcome, Outcome::Route(_)),
         };
         let decision = out.get(place).unwrap_or_default();
@@ -136,16 +141,19 @@ impl Service {
     }
 
     /// Keeps a decision that an edge made of a tenant's call.
-    pub(crate) fn remember(&self, tenant: &TenantId, fact: &pb::DecisionFact) {
+    pub(crate) fn remember(&self, edge: &Edge, tenant: &TenantId, fact: &pb::DecisionFact) {
         let (Some(attempt), Some(decision)) = (&fact.attempt, &fact.decision) else { return };
+        // An edge whose clock is ahead would stay the newest for as long.
+        let at_us = fact.at_us.min(self.0.cell.clock().unix_micros());
         let index = Index {
-            at_us: fact.at_us,
+            at_us,
             tenant: tenant.incarnation,
             called: Number::parse_canonical(&decision.called),
-            call_id: ring::hash(&attempt.call_id),
+            call_id: fact::hash(&attempt.call_id),
             routed: matches!(decision.outcome, Some(pb::decision::Outcome::Route(_))),
         };
-        self.0.ring.fill(self.0.ring.take(), index, &attempt.encode_to_vec(), &decision.encode_to_vec());
+        let fact = Fact::of(index, &attempt.encode_to_vec(), &decision.encode_to_vec(), Vec::new());
+        self.0.told.keep(edge, at_us, fact);
     }
 
     /// The whole expected way of one call, with every rule that was considered. Kept nowhere.
@@ -193,10 +201,13 @@ impl Service {
             filter: &parts,
         };
         let position = self.0.signer.read(list, &request.page_token)?;
-        let before = position.and_then(|p| p.try_into().ok()).map(u64::from_be_bytes);
-        let (facts, more) = self.0.ring.list(tenant.id(), &filter, before, size).await;
-        let next_page_token = more.map(|at| self.0.signer.sign(list, &at.to_be_bytes())).unwrap_or_default();
-        Ok(pb::ListDecisionsResponse { decisions: facts, next_page_token })
+        let from = position.and_then(|p| Position::read(&p)).unwrap_or_else(|| Position::start(&self.0.ring));
+        // One more than is asked for, of each: whether there is a next page.
+        let made = self.0.ring.list(tenant.id(), &filter, from.made, size + 1).await;
+        let told = self.0.told.list(tenant.id(), &filter, from.told, size + 1).await;
+        let (decisions, next) = listing::page(made, told, from, size);
+        let next_page_token = next.map(|at| self.0.signer.sign(list, &at.bytes())).unwrap_or_default();
+        Ok(pb::ListDecisionsResponse { decisions, next_page_token })
     }
 }
 

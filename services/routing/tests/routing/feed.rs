@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_domain::document::directory::User;
-use tandem_domain::id::{Incarnation, ListenerName, TenantId, TrunkName};
+use tandem_domain::id::{Incarnation, ListenerName, Revision, TenantId, TrunkName};
 use tandem_domain::ingress::{Arrival, Resolution};
 use tandem_domain::record::{self, Record};
 use tandem_domain::view::View;
@@ -17,7 +17,7 @@ use tandem_store::{Write, delete, put};
 use tokio::time::timeout;
 use tonic::{Code, Request};
 
-use crate::rig::{Rig, SOON, START, eventually, not_synchronised, put_user, rig, rig_of, tenant};
+use crate::rig::{Rig, SOON, START, call, eventually, not_synchronised, put_user, rig, rig_of, tenant};
 
 fn hello(edge: &str, tenants: &[&str]) -> Hello {
     let tenants = tenants.iter().map(|t| (*t).to_owned()).collect();
@@ -200,6 +200,59 @@ async fn what_an_edge_decided_is_listed_and_what_cannot_be_read_of_it_takes_noth
     assert_eq!(list(found("+493023125101", pb::OutcomeKind::Routed)).await.len(), 1);
     assert_eq!(list(found("+493023125102", pb::OutcomeKind::Routed)).await.len(), 0);
     assert_eq!(list(found("+493023125101", pb::OutcomeKind::Rejected)).await.len(), 0);
+}
+
+/// Tells of a decision for each of these moments, and waits until it is taken.
+async fn tell(rig: &Rig, edge: &Follower, id: &str, made_at: &[u64]) {
+    let brandt = tenant("brandt");
+    let events = made_at.iter().map(|at| {
+        let mut event = decided(&brandt, "brandt", id);
+        if let Some(made) = &mut event.made {
+            made.at_us = *at;
+        }
+        event
+    });
+    let calls = pb::follow_request::CallEvents { events: events.collect(), dropped: 0 };
+    edge.up
+        .send(pb::FollowRequest { message: Some(pb::follow_request::Message::Calls(calls)) })
+        .await
+        .unwrap();
+    let told = || rig.edges.list().iter().find(|e| e.edge == id).map(|e| e.events.0);
+    eventually(|| told() == Some(made_at.len() as u64)).await;
+}
+
+#[tokio::test]
+async fn an_edge_that_is_flooded_pushes_out_no_other_decisions_and_a_backlog_stands_where_it_belongs() {
+    let (clock, _hand) = Clock::manual(START);
+    let rig = rig_of(clock).await;
+    rig.brandt("brandt").await;
+    let mut quiet = Follower::greet(&rig, None, hello("quiet", &[])).await.unwrap();
+    let mut loud = Follower::greet(&rig, None, hello("loud", &[])).await.unwrap();
+    quiet.until(|_, snapshots| snapshots == 1).await;
+    loud.until(|_, snapshots| snapshots == 1).await;
+    rig.route(call("brandt", "+493023125103", Revision(0))).await.unwrap();
+    tell(&rig, &quiet, "quiet", &[START - 10, START - 30]).await;
+    // One from a clock that is ahead, and many that others must not suffer from.
+    let many: Vec<u64> = [START + 1_000_000].into_iter().chain((1..900).map(|n| START - 100 - n)).collect();
+    tell(&rig, &loud, "loud", &many).await;
+    let (mut token, mut listed) = (String::new(), Vec::new());
+    loop {
+        let parent = "tenants/brandt".to_owned();
+        let request =
+            pb::ListDecisionsRequest { parent, page_size: 2, page_token: token, ..Default::default() };
+        let page = rig.client().list_decisions(request).await.unwrap().into_inner();
+        let call_id = |fact: &pb::DecisionFact| fact.attempt.as_ref().unwrap().call_id.clone();
+        listed.extend(page.decisions.iter().map(|fact| (call_id(fact), START - fact.at_us)));
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    let named: Vec<_> = listed.iter().map(|(id, ago)| (id.as_str(), *ago)).collect();
+    assert_eq!(named[..4], [("+493023125103@test", 0), ("loud", 0), ("quiet", 10), ("quiet", 30)]);
+    let rest: Vec<u64> = named[4..].iter().map(|(_, ago)| *ago).collect();
+    assert_eq!(rest, (101..101 + rest.len() as u64).collect::<Vec<_>>(), "the newest of the loud one");
+    assert!(rest.len() < 20, "{}", rest.len());
 }
 
 #[tokio::test]

@@ -76,7 +76,8 @@ fn callers() -> Callers {
 }
 
 fn serving(life: Life, chance: Chance, cell: Cell, backing: Backing) -> Rig {
-    let config = Config { decisions_max: 8, page_key: Some([7; 32]), edges_max: 2 };
+    let config =
+        Config { decisions_max: 8, edge_decisions_bytes_max: 4096, page_key: Some([7; 32]), edges_max: 2 };
     let services = build(&life, &cell, &config);
     let gate = Gate::new(callers());
     let (channel, listener) = pipe();
