@@ -7,6 +7,7 @@ mod support;
 use serde_json::json;
 use support::*;
 use tandem_edge::config::Config;
+use tandem_edge::trace::{Did, Hop};
 use tandem_runtime::clock::Clock;
 use tandem_runtime::drain::Phase;
 
@@ -107,6 +108,10 @@ async fn an_edge_that_drains_takes_calls_for_help_and_no_others() {
     }
     let refused = gateway.expect("SIP/2.0 503").await;
     assert!(header(&refused, "Retry-After").parse::<u32>().unwrap() >= 1, "{refused}");
+    // What is told of it is what was answered.
+    let of = |hop: &&Hop| hop.call_id == header(&refused, "Call-ID");
+    let hops = bed.hops();
+    assert_eq!(hops.iter().find(of).unwrap().did, Did::Reject("element.leaving", 503));
     for (called, call) in [("sip:112@cic.acme.example", "d3"), ("urn:service:sos", "d4")] {
         cic.send(&cic.request("INVITE", called, call, "")).await;
         loop {

@@ -70,15 +70,10 @@ impl Engine {
             call_id: keys.call_id,
             sip_method: keys.method,
         };
-        let facts = self.facts(&question, now);
-        let decided = self.decide(&question, facts, now);
         let is_invite = keys.method == "INVITE";
-        if self.state.draining && is_invite && !decided.decision.emergency {
-            self.counters.drained.up();
-            self.tell(&owner.tenant, keys.call_id, &decided.id, Kind::Failed, 503, "");
-            let later = (Header::RetryAfter, self.retry_after());
-            return self.proxy.answer(id, (503, "Service Unavailable"), &[later], now);
-        }
+        let facts =
+            attempt::Facts { leaving: self.state.draining && is_invite, ..self.facts(&question, now) };
+        let decided = self.decide(&question, facts, now);
         let route = match decided.decision.outcome {
             Outcome::Route(route) => route,
             Outcome::Reject(rejection) => {
@@ -262,7 +257,12 @@ impl Engine {
     /// Answers a call with a rejection.
     pub(super) fn reject(&mut self, id: CallId, reason: Reason, now: Now) {
         let status = reason.status();
-        self.proxy.answer(id, (status, phrase(status)), &[], now);
+        let mut lines = Vec::new();
+        if reason == Reason::Leaving {
+            self.counters.drained.up();
+            lines.push((Header::RetryAfter, self.retry_after()));
+        }
+        self.proxy.answer(id, (status, phrase(status)), &lines, now);
     }
 
     /// Sends a call to its targets, once all their names are addresses. `may_wait`: it has not waited for them yet.

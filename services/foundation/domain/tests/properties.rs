@@ -300,6 +300,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             silent,
             cic_silent_seconds,
             attempts_alike,
+            leaving: false,
             agent: agent.map(common::user),
             endpoints,
             premises_media_server_down: flags.0,

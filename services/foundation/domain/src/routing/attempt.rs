@@ -117,6 +117,8 @@ pub struct Facts {
     pub cic_silent_seconds: Option<u32>,
     /// Unanswered attempts at once with the same (caller, called, ingress, egress), this one not counted.
     pub attempts_alike: u16,
+    /// Whether the element that asks is leaving: it takes no new call but one for help.
+    pub leaving: bool,
     /// The agent that CIC chose for a queued call, if the plan is asked about one.
     pub agent: Option<UserId>,
     /// What is known of users' workstations; nobody named: no plug-in is connected.

@@ -1,7 +1,7 @@
 //! The next hop from where it is asked (domain rules 9.1).
 //!
 //! ```text
-//! read the attempt ─> emergency? ─> dialog? ─> too many alike? ─> whose number is it? ─> which system is next?
+//! read the attempt ─> emergency? ─> leaving? ─> dialog? ─> too many alike? ─> whose number is it? ─> which system is next?
 //!                                                                      │
 //!             Decision  <─ targets, identity, treatment  <─ toll  <─ survivable?
 //! ```
@@ -95,6 +95,12 @@ impl<'a> Call<'a> {
                 None => format!("\"{called}\" is no emergency string of any site").into(),
             }
         });
+        if self.facts.leaving {
+            trail.step(Rule::Leaving, Verdict::Won, || {
+                "the edge is leaving, and this is no call for help".into()
+            });
+            return self.reject::<T>(Owner::NotLookedUp, None, Reason::Leaving);
+        }
         if let Some(decision) = self.dialog(trail) {
             return decision;
         }

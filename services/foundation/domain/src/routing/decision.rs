@@ -203,6 +203,8 @@ reasons! {
     AgentNotCicUser = "agent.not_cic_user", 480, "an agent needs a CIC account";
     /// There is no trunk of the role that the next hop needs.
     NoTrunk = "trunk.missing", 503, "the tenant has no trunk to the system that the call needs: check spec.trunks";
+    /// The element that asks is leaving.
+    Leaving = "element.leaving", 503, "the edge is leaving and takes no new call: its peer tries the next address";
     /// It would go back to the system it came from.
     WouldReturn = "route.would_return", 482, "the number would go back to the system it came from: check that system's routes";
     /// Too many unanswered attempts alike.

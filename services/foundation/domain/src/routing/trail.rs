@@ -103,6 +103,8 @@ rules! {
     InboundOption = "inbound-option", "3.2";
     /// A number never goes back to the system it came from.
     NoReturn = "no-return", "3.3";
+    /// An element that leaves takes no new call.
+    Leaving = "leaving", "3.2";
     /// Too many unanswered attempts alike.
     AttemptsAlike = "attempts-alike", "3.3";
     /// The endpoint row of the called user.

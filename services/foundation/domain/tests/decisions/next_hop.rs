@@ -3,6 +3,7 @@
 use tandem_domain::document::terms::{InboundOption, Model};
 use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts, Hints, Method};
 use tandem_domain::routing::decision::{Owner, Reason};
+use tandem_domain::routing::trail::Rule;
 
 use crate::common::{self, CALLEES, OPTIONS, STRANGER, World, by_trunk, by_user, user};
 use crate::{LYNC_R3, first, outcome};
@@ -67,6 +68,23 @@ fn nothing_goes_back_where_it_came_from() {
             assert_eq!(outcome(&decision).err(), Some(Reason::WouldReturn), "{inbound} {ingress} {called}");
         }
     }
+}
+
+/// An edge that drains says so of each new call, whatever else is so of it, and turns no call for help away.
+#[test]
+fn an_element_that_leaves_takes_calls_for_help_alone() {
+    let facts = Facts { leaving: true, attempts_alike: 50, ..Facts::default() };
+    for inbound in OPTIONS {
+        let world = World::new(Model::LocalControl, inbound);
+        for (ingress, called) in [("gw", "+49305550101"), ("cic", "+49305550202"), ("lync", "nobody's")] {
+            let (decision, trail) = world.decide(&by_trunk(ingress, called), &facts);
+            assert_eq!(outcome(&decision).err(), Some(Reason::Leaving), "{inbound} {ingress} {called}");
+            assert!(trail.0.iter().any(|step| step.rule == Rule::Leaving), "{trail:?}");
+        }
+        let (decision, _) = world.decide(&by_trunk("cic", "112"), &facts);
+        assert!(decision.emergency && outcome(&decision).is_ok());
+    }
+    assert_eq!(Reason::Leaving.status(), 503);
 }
 
 /// Vector 7, at run time: what CIC or Lync sends a fourth time, unanswered, is answered 482. From outside, many who
