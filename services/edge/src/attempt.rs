@@ -1,6 +1,8 @@
 //! From a message to what is asked about it: who calls whom, and what the message says beside. Everything is borrowed
 //! from the receive buffer; nothing here is believed yet, for whom to believe is the domain's to say.
 
+use std::hash::BuildHasher as _;
+
 use tandem_domain::routing::attempt::{CallAttempt, Caller, Hints, Ingress, Method};
 use tandem_sip::message::{Addr, Header, Keys, Message, addresses, list, number};
 use tandem_wire::limits::HISTORY_INDEX_BYTES_MAX;
@@ -14,6 +16,8 @@ pub(crate) struct Said<'a> {
     pub(crate) caller: Caller<'a>,
     /// What it says beside.
     pub(crate) hints: Hints<'a>,
+    /// From, whole.
+    from: Addr<'a>,
 }
 
 /// The header that carries a decision's id between elements that trust one another.
@@ -26,6 +30,7 @@ impl<'a> Said<'a> {
             called: keys.uri,
             caller: Caller { from: text(keys.from.uri_text()).unwrap_or_default(), ..Caller::default() },
             hints: Hints::default(),
+            from: keys.from,
         };
         let (mut history, mut referred) = (None, None);
         for line in message.lines() {
@@ -76,6 +81,13 @@ impl<'a> Said<'a> {
         }
         self.hints.forwarded_by = before.and_then(|addr: Addr<'a>| text(without_headers(addr.uri_text())));
         self.hints.forwards = count.saturating_sub(1);
+    }
+
+    /// What the caller shows in From, the name and the user part, hashed. A back-to-back agent passes both on, and has
+    /// another host; colleagues who are shown to the network as one number often differ in one of them.
+    pub(crate) fn shown(&self) -> u64 {
+        let user = self.from.uri_text().split(|b| *b == b'@').next().unwrap_or_default();
+        foldhash::fast::FixedState::default().hash_one((self.from.display_name(), user))
     }
 
     /// The question about it, from a trunk.

@@ -10,9 +10,11 @@ use tandem_domain::document::terms::TrunkRole;
 use tandem_domain::id::{TenantId, TrunkName};
 use tandem_domain::number::{self, Number, Origin};
 use tandem_domain::routing::attempt::{self, SilentAddress};
-use tandem_domain::tenant::{Config, TrunkIx};
+use tandem_domain::tenant::{AlikeMax, Config, TrunkIx};
 use tandem_sip::time::Now;
 use tandem_sip::transaction::Peer;
+
+use crate::attempt::Said;
 
 /// How long a silent address goes last (domain rules 3.2 A).
 pub(crate) const SILENT_FOR: Duration = Duration::from_secs(30);
@@ -57,6 +59,8 @@ pub(crate) struct Live {
 pub(crate) struct Alike {
     scope: u64,
     caller: Option<Number>,
+    /// What the caller shows beside the number, hashed; none: whatever it is.
+    shown: Option<u64>,
     called: Number,
     ingress: TrunkIx,
     egress: TrunkName,
@@ -68,17 +72,23 @@ impl Alike {
     pub(crate) fn of(
         scope: u64,
         config: &Config,
-        caller: &attempt::Caller<'_>,
+        said: &Said<'_>,
         called: Option<Number>,
         ingress: TrunkIx,
         egress: &TrunkName,
-    ) -> Option<(Self, u16)> {
-        let trunk = config.trunk(ingress);
+    ) -> Option<(Self, AlikeMax)> {
+        let (trunk, caller) = (config.trunk(ingress), &said.caller);
         let text = caller.asserted.filter(|_| trunk.identity.trusted).unwrap_or(caller.from);
         let origin = Origin { trunk: Some(ingress), site: None };
         let caller = number::parse(text).ok().and_then(|d| number::canonical(config, origin, &d).ok());
-        let limit = config.limits.alike(Some(trunk.role), caller.is_some())?;
-        Some((Self { scope, caller, called: called?, ingress, egress: egress.clone() }, limit))
+        let limits = config.limits.alike(Some(trunk.role), caller.is_some())?;
+        let shown = Some(said.shown());
+        Some((Self { scope, caller, shown, called: called?, ingress, egress: egress.clone() }, limits))
+    }
+
+    /// The key of all attempts by the number, whatever is shown beside it.
+    fn by_number(&self) -> Self {
+        Self { shown: None, ..self.clone() }
     }
 }
 
@@ -188,23 +198,28 @@ impl Live {
         !self.alike.is_empty()
     }
 
-    /// How many unanswered attempts alike there are.
-    pub(crate) fn alike(&self, key: &Alike) -> u16 {
-        self.alike.get(key).copied().unwrap_or(0)
+    /// How many unanswered attempts alike there are, and how many by callers of the same number.
+    pub(crate) fn alike(&self, key: &Alike) -> (u16, u16) {
+        let count = |key| self.alike.get(key).copied().unwrap_or(0);
+        if self.alike.is_empty() { (0, 0) } else { (count(key), count(&key.by_number())) }
     }
 
     /// One more.
-    pub(crate) fn begin(&mut self, key: Alike) {
-        let count = self.alike.entry(key).or_insert(0);
-        *count = count.saturating_add(1);
+    pub(crate) fn begin(&mut self, key: &Alike) {
+        for key in [key.by_number(), key.clone()] {
+            let count = self.alike.entry(key).or_insert(0);
+            *count = count.saturating_add(1);
+        }
     }
 
     /// One less: it was answered, refused or given up.
     pub(crate) fn end(&mut self, key: &Alike) {
-        if let Some(count) = self.alike.get_mut(key) {
-            *count -= 1;
-            if *count == 0 {
-                self.alike.remove(key);
+        for key in [&key.by_number(), key] {
+            if let Some(count) = self.alike.get_mut(key) {
+                *count -= 1;
+                if *count == 0 {
+                    self.alike.remove(key);
+                }
             }
         }
     }

@@ -71,3 +71,37 @@ async fn a_call_is_proxied_from_invite_to_bye() {
     let stats = bed.edge.stats();
     assert_eq!((stats.proxied, stats.ringing, stats.answered, stats.ended), (1, 1, 1, 1));
 }
+
+/// A company's own exchange shows all its callers by the main number. A call that comes round is shown the same each
+/// time; colleagues are not.
+#[tokio::test]
+async fn colleagues_behind_one_main_number_are_no_loop() {
+    let cic = Peer::new(CIC, EDGE_UNSET).await;
+    let mut acme = Tenant::usual(&[cic.addr()], &["127.9.0.50:5068".parse().unwrap()]);
+    let exchange = serde_json::json!({"name": "exchange", "role": "SipProxy", "transport": "Udp",
+        "addresses": [{"host": "127.9.0.20"}], "ingress": [{"source": "127.9.0.20"}]});
+    acme.spec["trunks"].as_array_mut().unwrap().push(exchange);
+    let bed = Bed::new(view(&[&acme], &["main"]));
+    let exchange = Peer::new("127.9.0.20", bed.udp()).await;
+    let call = async |name: &str, user: &str, id: &str| {
+        let from = format!("From: {name} <sip:{user}@");
+        let invite = exchange.invite("+493023125101", id);
+        exchange.send(&invite.replace("From: <sip:+4989555@", &from)).await;
+    };
+    for at in 0..5 {
+        call(&format!("\"Colleague {at}\""), "+4989555", &format!("name-{at}")).await;
+    }
+    bed.until("five by their names are tried", |s| s.proxied == 5).await;
+    // One person, or a call that comes round.
+    for at in 0..4 {
+        call("Jane", "+4989555", &format!("same-{at}")).await;
+    }
+    exchange.expect("SIP/2.0 482").await;
+    assert_eq!((bed.edge.stats().proxied, bed.edge.stats().refused), (8, vec![("route.loop", 1)]));
+    // Whatever is shown, a number is no more than so many callers.
+    for at in 0..13 {
+        call(&format!("\"Other {at}\""), "+4989555", &format!("other-{at}")).await;
+    }
+    exchange.expect("SIP/2.0 482").await;
+    assert_eq!((bed.edge.stats().proxied, bed.edge.stats().refused), (20, vec![("route.loop", 2)]));
+}

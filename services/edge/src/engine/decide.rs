@@ -7,6 +7,7 @@ use tandem_domain::routing::attempt::{self, CallAttempt, Method};
 use tandem_domain::routing::decide;
 use tandem_domain::routing::decision::{Carriage, Decision, Outcome, Reason};
 use tandem_domain::routing::trail::{NoTrail, Steps};
+use tandem_domain::tenant::AlikeMax;
 use tandem_domain::view::TenantView;
 use tandem_proto::routing::v1::call_event::Kind;
 use tandem_proto::routing::v1::{CallEvent, DecisionFact};
@@ -116,10 +117,10 @@ impl Engine {
         let attempt = q.said.attempt(q.ingress.as_str(), q.method);
         let (mut decision, mut steps) = self.ask(q.tenant, &attempt, &facts);
         let alike = self.alike(q, &decision);
-        if let Some((key, limit)) = &alike {
-            let count = self.state.live.alike(key);
-            if count >= *limit {
-                facts.attempts_alike = count;
+        if let Some((key, limits)) = &alike {
+            let (same, by_number) = self.state.live.alike(key);
+            if limits.reached(same, by_number).is_some() {
+                (facts.attempts_alike, facts.attempts_by_number) = (same, by_number);
                 (decision, steps) = self.ask(q.tenant, &attempt, &facts);
             }
         }
@@ -192,7 +193,7 @@ impl Engine {
 
     /// By what a routed call counts among attempts alike, and how many it may meet. Emergency calls are exempt; a
     /// redirect, which is not counted, is compared only where there is any to compare it with.
-    fn alike(&self, q: &Question<'_>, decision: &Decision) -> Option<(Alike, u16)> {
+    fn alike(&self, q: &Question<'_>, decision: &Decision) -> Option<(Alike, AlikeMax)> {
         let Outcome::Route(route) = &decision.outcome else { return None };
         let config = q.tenant.config()?;
         let redirects = || route.carriage == Carriage::Redirect && contacts(route, q.said.called).is_some();
@@ -200,7 +201,7 @@ impl Engine {
             return None;
         }
         let (ingress, egress) = (config.trunk_named(q.ingress.as_str())?, &route.targets.first()?.trunk);
-        Alike::of(q.scope, config, &q.said.caller, decision.called, ingress, egress)
+        Alike::of(q.scope, config, q.said, decision.called, ingress, egress)
     }
 
     /// Counts a call among attempts alike, and no more under what it counted before.
@@ -210,7 +211,7 @@ impl Engine {
             self.state.live.end(&before);
         }
         if let Some(key) = key {
-            self.state.live.begin(key.clone());
+            self.state.live.begin(&key);
             call.alike = Some(key);
         }
     }

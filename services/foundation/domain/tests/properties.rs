@@ -300,6 +300,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             silent,
             cic_silent_seconds,
             attempts_alike,
+            attempts_by_number: attempts_alike,
             leaving: false,
             agent: agent.map(common::user),
             endpoints,

@@ -207,10 +207,13 @@ pub struct Features {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// Unanswered attempts alike (caller, called, ingress, egress) at once, from CIC, Lync or a SIP proxy, by callers
-    /// who have a number: 1 to 100. None: 3. The next is answered 482 (domain rules 3.3).
+    /// who have a number: 1 to 100. None: 3. The next is answered 482 (domain rules 3.3). Callers who show one number
+    /// are told apart by the name and the user part of From; where they show those alike too, as many as may call one
+    /// number at once are to be allowed, and a loop takes as many rounds longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts_alike: Option<u16>,
-    /// The same from anywhere else, and by callers without a number: 1 to 1,000. None: 20. From a gateway, where
+    /// The same from anywhere else, and by callers without a number; and by callers from CIC, Lync or a SIP proxy who
+    /// show one number, but not one name and From: 1 to 1,000. None: 20. From a gateway, where
     /// callers without a number cannot be told apart, such calls are not counted at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts_alike_elsewhere: Option<u16>,

@@ -115,8 +115,11 @@ pub struct Facts {
     /// For how many seconds every address of the tenant's CIC trunks has been silent. None: it answers, or
     /// nobody asked.
     pub cic_silent_seconds: Option<u32>,
-    /// Unanswered attempts at once with the same (caller, called, ingress, egress), this one not counted.
+    /// Unanswered attempts at once with the same (caller, called, ingress, egress), this one not counted: a caller who
+    /// is shown the same in everything.
     pub attempts_alike: u16,
+    /// The same of callers with the same number, however they are shown beside it.
+    pub attempts_by_number: u16,
     /// Whether the element that asks is leaving: it takes no new call but one for help.
     pub leaving: bool,
     /// The agent that CIC chose for a queued call, if the plan is asked about one.

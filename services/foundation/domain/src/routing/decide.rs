@@ -104,14 +104,11 @@ impl<'a> Call<'a> {
         if let Some(decision) = self.dialog(trail) {
             return decision;
         }
-        let limit = self.config.limits.alike(self.entry.role(), self.caller.number.is_some());
-        if let Some(limit) = limit.filter(|limit| self.facts.attempts_alike >= *limit) {
+        let limits = self.config.limits.alike(self.entry.role(), self.caller.number.is_some());
+        let (alike, by_number) = (self.facts.attempts_alike, self.facts.attempts_by_number);
+        if let Some((count, limit)) = limits.and_then(|l| l.reached(alike, by_number)) {
             trail.step(Rule::AttemptsAlike, Verdict::Won, || {
-                format!(
-                    "{} unanswered attempts alike at once, the limit is {limit}",
-                    self.facts.attempts_alike
-                )
-                .into()
+                format!("{count} unanswered attempts alike at once, the limit is {limit}").into()
             });
             return self.reject::<T>(Owner::NotLookedUp, None, Reason::LoopDetected);
         }

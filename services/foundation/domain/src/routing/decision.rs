@@ -208,7 +208,7 @@ reasons! {
     /// It would go back to the system it came from.
     WouldReturn = "route.would_return", 482, "the number would go back to the system it came from: check that system's routes";
     /// Too many unanswered attempts alike.
-    LoopDetected = "route.loop", 482, "the same call is already being tried: two systems send it to each other";
+    LoopDetected = "route.loop", 482, "the same call is already being tried: two systems send it to each other, or, if they are many callers who show one number and name, spec.limits.attemptsAlike is too low";
     /// The expected way meets one system twice with one number.
     PlannedLoop = "route.planned_loop", 482, "the way meets one system twice with the same number: give the user a DID that differs from the Line URI";
     /// The WAN is lost, and no survivable rule reaches the called.

@@ -294,16 +294,16 @@ fn defaults_are_filled_in() {
     assert_eq!((cic.addresses[0].port, config.site(cic.site).name.as_str()), (5061, "cloud"));
     assert!(!config.media.media_may_leave_premises);
     assert_eq!(config.survivable.cic_silent_seconds, 10);
-    let limits = config.limits;
+    let limits = |from, numbered| config.limits.alike(from, numbered).map(|l| (l.alike, l.by_number));
     for system in [TrunkRole::Cic, TrunkRole::Lync, TrunkRole::SipProxy] {
         assert_eq!(
-            (limits.alike(Some(system), true), limits.alike(Some(system), false)),
-            (Some(3), Some(20))
+            (limits(Some(system), true), limits(Some(system), false)),
+            (Some((3, 20)), Some((20, 20)))
         );
     }
-    assert_eq!(limits.alike(Some(TrunkRole::Gateway), true), Some(20));
-    assert_eq!(limits.alike(Some(TrunkRole::Gateway), false), None);
-    assert_eq!(limits.alike(None, true), Some(20));
+    assert_eq!(limits(Some(TrunkRole::Gateway), true), Some((20, 20)));
+    assert_eq!(limits(Some(TrunkRole::Gateway), false), None);
+    assert_eq!(limits(None, true), Some((20, 20)));
     assert!(config.lync.usage_shared, "Lync compares usages without regard to case");
     let vienna = config.site_named("vienna").unwrap();
     let (d112, d133) =

@@ -9,6 +9,32 @@ use crate::common::{self, CALLEES, OPTIONS, STRANGER, World, by_trunk, by_user, 
 use crate::{LYNC_R3, first, outcome};
 
 /// Vector 1: the same number in two tenants with different owners.
+/// Colleagues who show one number are no loop; but by the number alone a loop ends as well.
+#[test]
+fn callers_of_one_number_are_many_until_they_are_too_many() {
+    let world = World::new(Model::OnPremises, InboundOption::ProxyFirst);
+    let own = Caller { from: "sip:+49305550101@x;user=phone", ..Caller::default() };
+    for (alike, by_number, expected) in
+        [(2, 19, None), (3, 3, Some(Reason::LoopDetected)), (0, 20, Some(Reason::LoopDetected))]
+    {
+        let facts = Facts { attempts_alike: alike, attempts_by_number: by_number, ..Facts::default() };
+        let attempt = CallAttempt { caller: own, ..by_trunk("lync", "+49305550103") };
+        let (decision, trail) = world.decide(&attempt, &facts);
+        assert_eq!(outcome(&decision).err(), expected, "{alike} {by_number}");
+        if by_number == 20 {
+            let words = "20 unanswered attempts alike at once, the limit is 20";
+            assert!(trail.0.iter().any(|step| step.words == words), "{trail:?}");
+        }
+    }
+    // Who allows more of those who are shown alike allows no fewer by the number.
+    let world = World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
+        spec.limits.attempts_alike = Some(50);
+    });
+    let facts = Facts { attempts_alike: 49, attempts_by_number: 49, ..Facts::default() };
+    let attempt = CallAttempt { caller: own, ..by_trunk("lync", "+49305550103") };
+    assert!(outcome(&world.decide(&attempt, &facts).0).is_ok());
+}
+
 #[test]
 fn the_same_number_in_two_tenants_is_two_numbers() {
     let one = World::new(Model::OnPremises, InboundOption::ProxyFirst);
