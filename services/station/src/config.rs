@@ -3,8 +3,8 @@
 /// The settings of station.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Signs page tokens: the same on every replica, so that a page may be asked of another. None: from chance,
-    /// and pages are this process's own.
+    /// Signs page and resume tokens: the same on every replica, so that the next page, or what follows in a watch, may
+    /// be asked of another. None: from the cell's id, which they share.
     pub page_key: Option<[u8; 32]>,
     /// Imports of different tenants at once. Of one tenant one is read at a time.
     pub imports_max: usize,

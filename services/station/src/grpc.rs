@@ -56,8 +56,8 @@ impl Directory for Grpc {
         &self,
         request: Request<pb::WatchUsersRequest>,
     ) -> Result<Response<Self::WatchUsersStream>, Status> {
-        let caller = Caller::of(&request)?;
-        Ok(Response::new(Box::pin(self.service.watch(&caller, request.get_ref())?)))
+        let (caller, deadline) = (Caller::of(&request)?, deadline(&request));
+        Ok(Response::new(self.service.watch(&caller, request.get_ref(), deadline).await?))
     }
 
     async fn resolve_user(

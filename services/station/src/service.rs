@@ -1,12 +1,15 @@
 //! Gathers what is asked for from the view; imports and watches have modules of their own.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::Stream;
 use tandem_cell::Cell;
 use tandem_cell::follower::Snapshot;
+use tandem_cell::watch::{NoResume, Watch};
 use tandem_domain::id::Revision;
+use tandem_domain::record::Kind;
 use tandem_domain::view::TenantView;
 use tandem_proto::station::v1 as pb;
 use tandem_runtime::drain::Drain;
@@ -39,7 +42,8 @@ pub(crate) struct Service(Arc<Inner>);
 struct Inner {
     cell: Cell,
     drain: Drain,
-    signer: Signer,
+    /// Given, or made from the cell's id when it is known.
+    signer: OnceLock<Signer>,
     imports: Imports,
     lists: Lists,
     watchers: Arc<Semaphore>,
@@ -48,13 +52,9 @@ struct Inner {
 
 impl Service {
     pub(crate) fn new(cell: Cell, drain: Drain, config: &Config) -> Self {
-        let key = config.page_key.unwrap_or_else(|| {
-            let mut bytes = [0; 32];
-            cell.chance().fill(&mut bytes);
-            bytes
-        });
+        let given = config.page_key.map(|key| Signer::new(Key::new(key), None));
         Self(Arc::new(Inner {
-            signer: Signer::new(Key::new(key), None),
+            signer: given.map(OnceLock::from).unwrap_or_default(),
             imports: Imports::new(cell.clone(), drain.clone(), config),
             lists: Lists::default(),
             watchers: Arc::new(Semaphore::new(config.watchers_max)),
@@ -80,12 +80,23 @@ impl Service {
             // Loaded again: it must show what was reached.
             return find(&view.load());
         }
-        // A tenth of what is left is kept, so that the caller hears why before its own patience ends.
-        let left = deadline.map_or(WAIT, |d| d.remaining());
-        let until = Instant::now() + left.mul_f32(0.9);
-        let waited = view.wait_for(tenant.id(), Revision(min_revision), until).await;
+        let waited = view.wait_for(tenant.id(), Revision(min_revision), patience(deadline)).await;
         let snapshot = waited.map_err(|late| Refusal::new(Reason::RevisionNotReached, late.to_string()))?;
         find(&snapshot)
+    }
+
+    /// Signs tokens that every process of the cell reads. Asked for when the view is synchronised.
+    pub(crate) fn signer(&self) -> &Signer {
+        self.0.signer.get_or_init(|| {
+            let id = self.0.cell.view().cell_id();
+            // Nobody is answered before it is known; a key that nobody has refuses every token.
+            Signer::new(Key::of_cell(id.unwrap_or_else(|| u128::from(self.0.cell.chance().u64()))), None)
+        })
+    }
+
+    /// Microseconds since 1970.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.0.cell.clock().unix_micros()
     }
 
     fn ready(&self) -> Result<(), Refusal> {
@@ -147,7 +158,7 @@ impl Service {
             method: "/tandem.station.v1.Directory/ListUsers",
             filter: &[filter],
         };
-        let position = self.0.signer.read(list, &request.page_token)?;
+        let position = self.signer().read(list, &request.page_token)?;
         let from = position.and_then(Position::read);
         let (revision, after) = from.map_or((None, None), |p| (Some(p.revision), Some(p.after)));
         let kept = revision.filter(|r| *r >= request.min_revision);
@@ -157,26 +168,40 @@ impl Service {
         // May look at every user in turn until the page is full: not on a thread that others wait for.
         let page = tokio::task::spawn_blocking(move || page_of(&ordered, after.as_deref(), size, only_found));
         let (users, last, revision) = page.await.map_err(|_| Refusal::internal())?;
-        let sign = |after| self.0.signer.sign(list, &Position { revision, after }.bytes());
+        let sign = |after| self.signer().sign(list, &Position { revision, after }.bytes());
         Ok(pb::ListUsersResponse { users, next_page_token: last.map(sign).unwrap_or_default(), revision })
     }
 
-    /// Users as they are, then as they change.
-    pub(crate) fn watch(
+    /// Users as they are, then as they change; or what changed after a token.
+    pub(crate) async fn watch(
         &self,
         caller: &Caller,
         request: &pb::WatchUsersRequest,
-    ) -> Result<impl Stream<Item = Result<pb::WatchUsersResponse, Status>> + Send + use<>, Refusal> {
-        self.ready()?;
-        let shown = self.0.cell.view().load();
-        let find = |t| shown.view.tenant(t).map(|t| t.id().clone());
-        let tenant = caller.tenant("parent", &request.parent, find)?;
+        deadline: Option<Deadline>,
+    ) -> Result<Pin<Box<dyn Stream<Item = Result<pb::WatchUsersResponse, Status>> + Send>>, Refusal> {
+        let shown = self.tenant(caller, ("parent", &request.parent), request.min_revision, deadline).await?;
+        let tenant = shown.id().clone();
+        let mark = watch::mark(self.signer(), &tenant, caller.subject(), &request.resume_token)?;
         let full = |words| Refusal::quota(&request.parent, words, Some(AGAIN));
         let of_tenant = self.0.watchers_of_tenant.take(&tenant);
         let of_tenant = of_tenant.ok_or_else(|| full("as many watches as a tenant may have"))?;
         let place = Arc::clone(&self.0.watchers).try_acquire_owned();
         let place = place.map_err(|_| full("as many watches as this process serves"))?;
-        watch::users(&self.0.cell, self.0.drain.clone(), tenant, (place, of_tenant))
+        let cell = &self.0.cell;
+        // A watch may have been given hours; its beginning is not.
+        let within = patience(deadline).min(Instant::now() + WAIT);
+        let begun = match mark {
+            None => {
+                Watch::begin(cell, tenant.clone(), Kind::User).map_err(|e| watch::no_tenant(e, &tenant))?
+            }
+            Some(mark) => match Watch::resume(cell, tenant.clone(), Kind::User, mark, within).await {
+                Ok(begun) => begun,
+                Err(NoResume::Expired) => return Ok(Box::pin(watch::expired(self.now_us()))),
+                Err(why) => return Err(watch::refused(why, &tenant)),
+            },
+        };
+        let of = (begun, tenant, caller.subject().to_owned());
+        Ok(Box::pin(watch::users(self.clone(), of, self.0.drain.clone(), (place, of_tenant))))
     }
 
     /// An import; see [`crate::import`].
@@ -194,6 +219,13 @@ impl Service {
         let until = deadline.map(|d| d.at());
         self.0.imports.run(caller.subject(), stream, find, until).await
     }
+}
+
+/// Until when something is waited for. A tenth of what is left is kept, so that the caller hears why before its own
+/// patience ends.
+fn patience(deadline: Option<Deadline>) -> Instant {
+    let left = deadline.map_or(WAIT, |d| d.remaining());
+    Instant::now() + left.mul_f32(0.9)
 }
 
 /// Where a list goes on: the state that it is read from, and the last id that was told.

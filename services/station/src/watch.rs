@@ -1,221 +1,147 @@
-//! Users as they are, then as they change.
+//! Users as they are, then as they change: [`tandem_cell::watch`], with the words of this service.
 //!
-//! A watch is pulled by its reader: what changed while the reader was busy is kept once a user, the latest state
-//! only. What the reader leaves for longer than the follower keeps changes begins anew with a `Restart`.
-//!
-//! An event's user is as the revision of the event has it, findings included: a watch keeps the tenant as the changes
-//! that it took have left it. Findings that come or go because of
+//! An event's user is as the revision of the event has it, findings included. Findings that come or go because of
 //! another record are told with the user's own next change: a watch tells users, not what is thought of them.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
-
 use futures::Stream;
-use futures::stream::unfold;
-use tandem_cell::Cell;
-use tandem_cell::follower::{Batch, Lagged, Scope, Subscription};
-use tandem_domain::document::directory::User;
-use tandem_domain::id::{Revision, TenantId, UserId};
-use tandem_domain::record::{Change, Kind, Record};
-use tandem_domain::view::TenantView;
+use futures::stream::{iter, unfold};
+use tandem_cell::watch::{Mark, NoResume, NoTenant, Told, Watch};
+use tandem_domain::id::TenantId;
+use tandem_domain::record::Record;
 use tandem_proto::station::v1 as pb;
-use tandem_proto::station::v1::watch_users_response::{Bookmark, Event, InitialEnd, Restart};
+use tandem_proto::station::v1::watch_users_response::{Bookmark, Event, Expired, InitialEnd, Restart};
 use tandem_runtime::drain::Drain;
 use tandem_wire::name;
-use tandem_wire::status::Refusal;
+use tandem_wire::page::{List, Signer};
+use tandem_wire::status::{Reason, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
+use crate::service::Service;
 use crate::share::Place;
 use crate::user;
 
-/// How long nothing may be said.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(30);
-
 type Item = Result<pb::WatchUsersResponse, Status>;
 
-/// The stream of a watch. `places` are given back when it ends.
+/// What is watched, as its tokens are bound.
+fn list<'a>(tenant: &'a TenantId, caller: &'a str) -> List<'a> {
+    List { tenant, caller, method: "/tandem.station.v1.Directory/WatchUsers", filter: &[] }
+}
+
+/// From where a watch goes on; none: from the beginning.
 ///
 /// # Errors
-/// The tenant went away meanwhile.
-pub(crate) fn users(
-    cell: &Cell,
-    drain: Drain,
-    tenant: TenantId,
-    places: (OwnedSemaphorePermit, Place),
-) -> Result<impl Stream<Item = Item> + Send + use<>, Refusal> {
-    let (snapshot, changes) = cell.view().subscribe(Scope::Tenant(tenant.clone()));
-    // Its end may have been told before this subscribed.
-    let Some(shown) = snapshot.view.tenant_by_id(&tenant).cloned() else {
-        return Err(gone(&tenant));
-    };
-    let mut watch = Watch {
-        cell: cell.clone(),
-        drain,
-        tenant,
-        changes,
-        revision: Revision(0),
-        shown,
-        snapshot: VecDeque::new(),
-        initial: true,
-        pending: BTreeMap::new(),
-        ended: false,
-        _places: places,
-    };
-    watch.begin();
-    Ok(unfold(watch, |mut watch| async move { watch.next().await.map(|item| (item, watch)) }))
+/// `RESUME_TOKEN_INVALID`.
+pub(crate) fn mark(
+    signer: &Signer,
+    tenant: &TenantId,
+    caller: &str,
+    token: &str,
+) -> Result<Option<Mark>, Refusal> {
+    let Some(bytes) = signer.resume(list(tenant, caller), token)? else { return Ok(None) };
+    // What is signed by us is a mark of ours.
+    Mark::read(&bytes).map(Some).ok_or_else(Refusal::internal)
 }
 
-struct Watch {
-    cell: Cell,
+/// What a watch is given back when it ends.
+pub(crate) type Held = (OwnedSemaphorePermit, Place);
+
+/// A watch on its way.
+struct Watching {
+    watch: Watch,
+    service: Service,
     drain: Drain,
     tenant: TenantId,
-    changes: Subscription,
-    /// What was taken from `changes` last.
-    revision: Revision,
-    /// The tenant at that revision.
-    shown: Arc<TenantView>,
-    /// What is still to be told of the snapshot.
-    snapshot: VecDeque<Arc<User>>,
-    /// Whether the end of the snapshot is still to be told.
-    initial: bool,
-    /// What changed since, and is not told yet: the latest state of each user.
-    pending: BTreeMap<UserId, Option<Arc<User>>>,
+    caller: String,
     ended: bool,
-    _places: (OwnedSemaphorePermit, Place),
+    _places: Held,
 }
 
-impl Watch {
-    /// Begins with the tenant as it is shown.
-    fn begin(&mut self) {
-        self.pending.clear();
-        self.initial = true;
-        let mut users: Vec<Arc<User>> = self.shown.users().cloned().collect();
-        users.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        self.snapshot = users.into();
-        self.revision = self.shown.revision();
-    }
+/// The stream of a watch.
+pub(crate) fn users(
+    service: Service,
+    (watch, tenant, caller): (Watch, TenantId, String),
+    drain: Drain,
+    places: Held,
+) -> impl Stream<Item = Item> + Send + use<> {
+    let watching = Watching { watch, service, drain, tenant, caller, ended: false, _places: places };
+    unfold(watching, |mut watching| async move { watching.next().await.map(|item| (item, watching)) })
+}
 
-    async fn next(&mut self) -> Option<Item> {
-        if self.ended {
-            return None;
+/// The stream of a watch whose token is too old.
+pub(crate) fn expired(now_us: u64) -> impl Stream<Item = Item> + Send + use<> {
+    let event = Some(Event::Expired(Expired {}));
+    let last = pb::WatchUsersResponse { event, server_time_us: now_us, ..Default::default() };
+    let words = "what the token goes on from is forgotten: begin anew without one, after a pause from chance";
+    iter([Ok(last), Err(Refusal::new(Reason::ResumeTokenExpired, words).into())])
+}
+
+/// Why a watch cannot go on, other than that its token is too old.
+pub(crate) fn refused(why: NoResume, tenant: &TenantId) -> Refusal {
+    match why {
+        NoResume::Late => {
+            Refusal::new(Reason::RevisionNotReached, "this process has not yet reached what the token says")
         }
-        if let Some(user) = self.snapshot.pop_front() {
-            return Some(Ok(self.upsert(&user)));
-        }
-        if std::mem::take(&mut self.initial) {
-            return Some(Ok(self.event(Event::InitialEnd(InitialEnd {}))));
-        }
-        loop {
-            // All that waits is taken first, so that what changed twice is told once.
-            loop {
-                match self.changes.try_next() {
-                    Ok(Some(batch)) => self.take(&batch),
-                    Ok(None) => break,
-                    Err(Lagged) => return Some(self.start_anew()),
-                }
-                if self.ended {
-                    return Some(Err(self.gone()));
-                }
-            }
-            if let Some((id, user)) = self.pending.pop_first() {
-                return Some(Ok(match user {
-                    Some(user) => self.upsert(&user),
-                    None => self.event(Event::Delete(name::user(&self.tenant.name, &id))),
-                }));
-            }
-            let clock = self.cell.clock().clone();
-            tokio::select! {
-                batch = self.changes.next() => match batch {
-                    Ok(batch) => self.take(&batch),
-                    Err(Lagged) => return Some(self.start_anew()),
-                },
-                () = clock.sleep(BOOKMARK_EVERY) => return Some(Ok(self.event(Event::Bookmark(Bookmark {})))),
-                () = self.drain.draining() => {
-                    self.ended = true;
-                    return Some(Ok(self.event(Event::Bookmark(Bookmark {}))));
-                }
-            }
-            if self.ended {
-                return Some(Err(self.gone()));
-            }
+        NoResume::NoTenant => gone(tenant),
+        NoResume::Expired => Refusal::new(Reason::ResumeTokenExpired, "begin anew without a token"),
+        NoResume::Away(error) => {
+            tracing::debug!(%error, "a watch cannot go on: the log cannot be read");
+            Refusal::new(
+                Reason::StoreUnavailable,
+                "the log cannot be read now; the same token may be taken later",
+            )
         }
     }
+}
 
-    fn take(&mut self, batch: &Batch) {
-        if batch.tenant == self.tenant {
-            self.revision = self.revision.max(batch.revision);
-            self.shown = batch.shown.clone().unwrap_or_else(|| Arc::clone(&self.shown));
-        }
-        batch.changes.iter().for_each(|change| self.note(change));
-    }
-
-    fn note(&mut self, change: &Change) {
-        match (change.kind, &change.record) {
-            (Kind::User, Some(Record::User(user))) => {
-                self.pending.insert(user.id.clone(), Some(Arc::clone(user)));
-            }
-            (Kind::User, None) => {
-                if let Ok(id) = UserId::parse(&change.key) {
-                    self.pending.insert(id, None);
-                }
-            }
-            (Kind::Tenant, Some(Record::Tenant(born))) => self.ended |= born.tenant != self.tenant,
-            (Kind::Tenant, _) => self.ended = true,
-            _ => {}
-        }
-    }
-
-    fn start_anew(&mut self) -> Item {
-        let (snapshot, changes) = self.cell.view().subscribe(Scope::Tenant(self.tenant.clone()));
-        self.changes = changes;
-        let Some(shown) = snapshot.view.tenant_by_id(&self.tenant) else { return Err(self.gone()) };
-        self.shown = Arc::clone(shown);
-        self.begin();
-        Ok(self.event(Event::Restart(Restart {})))
-    }
-
-    /// The tenant is no more, or another bears its name.
-    fn gone(&mut self) -> Status {
-        self.ended = true;
-        gone(&self.tenant).into()
-    }
-
-    fn upsert(&self, user: &Arc<User>) -> pb::WatchUsersResponse {
-        self.event(Event::Upsert(pb::User { revision: self.revision.0, ..user::message(&self.shown, user) }))
-    }
-
-    fn event(&self, event: Event) -> pb::WatchUsersResponse {
-        pb::WatchUsersResponse { event: Some(event), revision: self.revision.0 }
-    }
+/// A tenant that is not there.
+pub(crate) fn no_tenant(_: NoTenant, tenant: &TenantId) -> Refusal {
+    gone(tenant)
 }
 
 fn gone(tenant: &TenantId) -> Refusal {
     Refusal::not_found("Tenant", &name::tenant(&tenant.name))
 }
 
-#[cfg(test)]
-mod tests {
-    use tandem_domain::id::{Incarnation, TenantName};
-    use tandem_runtime::clock::{Chance, Clock};
-    use tandem_runtime::drain::Life;
-    use tokio::sync::Semaphore;
+impl Watching {
+    async fn next(&mut self) -> Option<Item> {
+        if self.ended {
+            return None;
+        }
+        let drain = self.drain.clone();
+        let told = tokio::select! {
+            biased;
+            told = self.watch.next() => told?,
+            () = drain.draining() => {
+                self.ended = true;
+                self.watch.bookmark()
+            }
+        };
+        let event = match told {
+            Told::Put(Record::User(user)) => {
+                let revision = self.watch.revision().0;
+                Event::Upsert(pb::User { revision, ..user::message(self.watch.shown(), &user) })
+            }
+            Told::Gone(key) => Event::Delete(format!("{}/users/{key}", name::tenant(&self.tenant.name))),
+            Told::InitialEnd => Event::InitialEnd(InitialEnd {}),
+            // It watches users and nothing else.
+            Told::Bookmark | Told::Put(_) => Event::Bookmark(Bookmark {}),
+            Told::Restart => Event::Restart(Restart {}),
+            Told::End => {
+                self.ended = true;
+                return Some(Err(gone(&self.tenant).into()));
+            }
+        };
+        Some(Ok(self.event(event)))
+    }
 
-    use super::*;
-    use crate::share::Places;
-
-    #[tokio::test]
-    async fn a_tenant_that_went_away_before_the_watch_began_is_not_watched_for_ever() {
-        let life = Life::new();
-        let settings = tandem_cell::Settings::memory("station");
-        let cell = Cell::open(&life, Clock::machine(), Chance::seeded(1), settings).await.unwrap();
-        cell.view().synchronised().await;
-        // It was there when the request was looked at; its end was told before anybody listened for it.
-        let tenant = TenantId { name: TenantName::parse("acme").unwrap(), incarnation: Incarnation(1) };
-        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let places = (place, Places::new(1).take(&tenant).unwrap());
-        let refused = users(&cell, life.drain.clone(), tenant, places).err().expect("refused");
-        assert_eq!(Status::from(refused).code(), tonic::Code::NotFound);
+    fn event(&self, event: Event) -> pb::WatchUsersResponse {
+        let sign = |mark: Mark| self.service.signer().sign(list(&self.tenant, &self.caller), &mark.bytes());
+        pb::WatchUsersResponse {
+            event: Some(event),
+            revision: self.watch.revision().0,
+            resume_token: self.watch.mark().map(sign).unwrap_or_default(),
+            server_time_us: self.service.now_us(),
+        }
     }
 }

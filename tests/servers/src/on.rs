@@ -48,4 +48,12 @@ impl Backing {
     pub async fn open(&self, world: World) -> Result<Store, OpenError> {
         self.home().open(world).await
     }
+
+    /// The store of `first` as another process has it: on Redis by connections of its own.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn again(&self, first: &Store, world: World) -> Result<Store, OpenError> {
+        if self.server.is_some() { self.open(world).await } else { Ok(first.clone()) }
+    }
 }

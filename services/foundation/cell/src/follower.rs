@@ -14,7 +14,7 @@ mod fan;
 mod merge;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -23,12 +23,12 @@ use tandem_domain::record::{self, Change};
 use tandem_domain::view::View;
 use tandem_runtime::clock::Clock;
 use tandem_runtime::drain::Life;
-use tandem_store::{Entry, Followed, Listing, Shard, Store, codec};
+use tandem_store::{Entry, Followed, Listing, Position, Shard, Store, codec};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use fan::{Batch, LAG_MAX, Lagged, Scope, Subscription};
-pub(crate) use merge::keys;
+pub(crate) use merge::{keys, of_tenant, shown_of};
 
 use crate::registry::Registry;
 
@@ -81,6 +81,8 @@ struct Inner {
     synchronised: AtomicBool,
     /// Microseconds since 1970; 0: it is not stale.
     stale_since: AtomicU64,
+    /// The cell's id, known once the view is synchronised.
+    cell: OnceLock<u128>,
     /// Held while a snapshot is published with its batches, and while somebody subscribes.
     fan: Mutex<fan::Fan>,
     clock: Clock,
@@ -96,6 +98,7 @@ impl ViewFollower {
             moved: watch::Sender::new(()),
             synchronised: AtomicBool::new(false),
             stale_since: AtomicU64::new(0),
+            cell: OnceLock::new(),
             fan: Mutex::default(),
             clock,
         }));
@@ -125,6 +128,13 @@ impl ViewFollower {
     #[must_use]
     pub fn is_synchronised(&self) -> bool {
         self.0.synchronised.load(Ordering::Acquire)
+    }
+
+    /// The cell's id: 128 bits from chance at its birth, that every process of the cell has and no caller is told.
+    /// None: not synchronised yet.
+    #[must_use]
+    pub fn cell_id(&self) -> Option<u128> {
+        self.0.cell.get().copied()
     }
 
     /// Waits until every shard was listed once. Cancel-safe.
@@ -204,12 +214,31 @@ impl ViewFollower {
                 follower.next().await
             };
             match next {
-                Ok(followed) => self.take(followed, &mut listed),
+                Ok(followed) => {
+                    if followed == Followed::Synchronised {
+                        self.learn_cell(store).await;
+                    }
+                    self.take(followed, &mut listed);
+                }
                 Err(error) => {
                     self.stale(&error);
                     tokio::time::sleep(RETRY).await;
                 }
             }
+        }
+    }
+
+    async fn learn_cell(&self, store: &Store) {
+        loop {
+            match store.stats().await {
+                Ok(stats) => {
+                    // It never changes: who set it first set the same.
+                    let _ = self.0.cell.set(stats.cell);
+                    return;
+                }
+                Err(error) => self.stale(&error),
+            }
+            tokio::time::sleep(RETRY).await;
         }
     }
 
@@ -268,14 +297,15 @@ impl ViewFollower {
                 None
             }
         });
+        let position = listing.position;
         let batches = if first {
-            fan::batches(records.map(|change| (change, None)))
+            fan::batches(position, records.map(|change| (change, None)))
         } else {
             let shown = self.snapshot();
-            fan::batches(merge::differences(&shown, shard, records.collect(), listing.at).map(|c| (c, None)))
+            let differences = merge::differences(&shown, shard, records.collect(), listing.at);
+            fan::batches(position, differences.map(|c| (c, None)))
         };
-        let revision = listing.position.map_or(0, |p| p.revision.0);
-        self.publish(shard, revision, batches);
+        self.publish(shard, position, batches);
     }
 
     fn entries(&self, shard: Shard, entries: &[Entry]) {
@@ -286,11 +316,11 @@ impl ViewFollower {
             let trace = entry.trace.clone();
             readable(entry).into_iter().map(move |change| (change, trace.clone()))
         });
-        let revision = entries.last().map_or(0, |e| e.revision.0);
-        self.publish(shard, revision, fan::batches(changes));
+        let position = entries.last().map(|e| Position { revision: e.revision, commit: e.commit });
+        self.publish(shard, position, fan::batches(position, changes));
     }
 
-    fn publish(&self, shard: Shard, revision: u64, mut batches: Vec<Batch>) {
+    fn publish(&self, shard: Shard, position: Option<Position>, mut batches: Vec<Batch>) {
         let mut next = Snapshot::clone(&self.load());
         for change in batches.iter().flat_map(|b| b.changes.iter()) {
             next.apply(change);
@@ -300,8 +330,10 @@ impl ViewFollower {
         }
         let mut fan = self.fan();
         self.0.published.store(Arc::new(next));
+        fan.stands(shard, position);
         batches.into_iter().for_each(|batch| fan.send(&Arc::new(batch)));
         drop(fan);
+        let revision = position.map_or(0, |p| p.revision.0);
         self.0.reached[shard.index()].store(revision, Ordering::Release);
         self.0.moved.send_replace(());
     }

@@ -14,6 +14,7 @@
 //! - a view that was published never changes; it shows whole commits only;
 //! - a subscriber gets a view and then every change after it, or is told to begin anew; what waits for it is
 //!   bounded;
+//! - a watch goes on from a mark without a gap, or is told that it cannot;
 //! - a store that cannot be read leaves the view as it is and says since when;
 //! - policy and claims are written only by the holder of the `_cell` lease, checked by the store in each commit;
 //! - nothing that cannot be read deletes anything.
@@ -23,6 +24,7 @@ pub mod policy;
 mod process;
 pub mod registry;
 mod sweep;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -30,6 +32,8 @@ use tandem_domain::id::{Incarnation, ListenerName};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
 use tandem_store::{CommitId, Home, OpenError, SessionId, Store, World};
+
+use tokio::sync::Semaphore;
 
 use follower::ViewFollower;
 
@@ -73,6 +77,8 @@ struct Inner {
     session: process::Session,
     clock: Clock,
     chance: Chance,
+    /// Who reads the log to begin a watch from a mark.
+    resuming: Semaphore,
 }
 
 impl Cell {
@@ -97,7 +103,8 @@ impl Cell {
         let view = ViewFollower::start(life, &store, clock.clone());
         let session = process::Session::start(life, &store, &clock, &chance, settings);
         sweep::start(life, &store, &view, &clock, session.process());
-        Self(Arc::new(Inner { store, view, session, clock, chance }))
+        let resuming = Semaphore::new(watch::RESUMING_MAX);
+        Self(Arc::new(Inner { store, view, session, clock, chance, resuming }))
     }
 
     /// The store, to write to.
@@ -128,6 +135,10 @@ impl Cell {
     #[must_use]
     pub fn chance(&self) -> &Chance {
         &self.0.chance
+    }
+
+    pub(crate) fn resuming(&self) -> &Semaphore {
+        &self.0.resuming
     }
 
     /// A name for a new commit.

@@ -1,4 +1,4 @@
-//! Page tokens: where a list goes on, in a form that only we can write.
+//! Page and resume tokens: where a list or a watch goes on, in a form that only we can write.
 //!
 //! A token is the position (whatever the list sorts by) and a signature over position, tenant, incarnation, caller,
 //! method, filter and order. A token that was changed, made elsewhere, or is used for another list than it was given
@@ -36,6 +36,15 @@ impl Key {
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
+    /// The key that all processes of a cell have without being given one: from the cell's id, 128 bits from chance
+    /// that live as long as the store and that no caller is told.
+    #[must_use]
+    pub fn of_cell(id: u128) -> Self {
+        let mut mac = keyed(&id.to_be_bytes());
+        mac.update(b"tandem tokens 1");
+        Self(mac.finalize().into_bytes().into())
+    }
 }
 
 impl std::fmt::Debug for Key {
@@ -44,7 +53,7 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// The list that a token belongs to.
+/// The list or watch that a token belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct List<'a> {
     /// Whose.
@@ -87,15 +96,30 @@ impl Signer {
     /// # Errors
     /// `PAGE_TOKEN_INVALID` for everything that [`sign`](Self::sign) did not make for this very list.
     pub fn read(&self, list: List<'_>, token: &str) -> Result<Option<Vec<u8>>, Refusal> {
+        let words = "page_token: does not belong to this list; begin without one, and change nothing else between pages";
+        self.read_as(list, token, Reason::PageTokenInvalid, words)
+    }
+
+    /// Where a watch goes on; none: it begins with a snapshot. The `list` is what is watched.
+    ///
+    /// # Errors
+    /// `RESUME_TOKEN_INVALID` for everything that [`sign`](Self::sign) did not make for this very watch.
+    pub fn resume(&self, list: List<'_>, token: &str) -> Result<Option<Vec<u8>>, Refusal> {
+        let words = "resume_token: does not belong to this watch; begin without one";
+        self.read_as(list, token, Reason::ResumeTokenInvalid, words)
+    }
+
+    fn read_as(
+        &self,
+        list: List<'_>,
+        token: &str,
+        reason: Reason,
+        words: &'static str,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
         if token.is_empty() {
             return Ok(None);
         }
-        self.verify(list, token).map(Some).ok_or_else(|| {
-            Refusal::new(
-                Reason::PageTokenInvalid,
-                "page_token: does not belong to this list; begin without one, and change nothing else between pages",
-            )
-        })
+        self.verify(list, token).map(Some).ok_or_else(|| Refusal::new(reason, words))
     }
 
     fn verify(&self, list: List<'_>, token: &str) -> Option<Vec<u8>> {
@@ -111,11 +135,15 @@ impl Signer {
     }
 }
 
-fn mac(key: &Key, list: List<'_>, position: &[u8]) -> Hmac<Sha256> {
-    // A key shorter than a block is padded with zeros (RFC 2104 section 2); padded here, its length needs no check.
+/// A key shorter than a block is padded with zeros (RFC 2104 section 2); padded here, its length needs no check.
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
     let mut block = [0; 64];
-    block[..key.0.len()].copy_from_slice(&key.0);
-    let mut mac = Hmac::<Sha256>::new(&block.into());
+    block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    Hmac::<Sha256>::new(&block.into())
+}
+
+fn mac(key: &Key, list: List<'_>, position: &[u8]) -> Hmac<Sha256> {
+    let mut mac = keyed(&key.0);
     mac.update(&[VERSION]);
     let mut field = |bytes: &[u8]| {
         // Lengths first, or the end of one field could pass for the beginning of the next.

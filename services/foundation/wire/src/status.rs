@@ -60,6 +60,8 @@ reasons! {
     FieldInvalid = "FIELD_INVALID", InvalidArgument;
     /// A page token that is not ours, or belongs to another tenant, caller, filter or order.
     PageTokenInvalid = "PAGE_TOKEN_INVALID", InvalidArgument;
+    /// A resume token that is not ours, or belongs to another tenant, caller or filter.
+    ResumeTokenInvalid = "RESUME_TOKEN_INVALID", InvalidArgument;
     /// The same request id came with another body.
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument;
     /// A message is larger than this service takes.

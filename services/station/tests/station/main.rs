@@ -10,5 +10,6 @@ const ON: On = On::Embedded;
 mod import;
 mod limits;
 mod read;
+mod resume;
 mod rig;
 mod watch;

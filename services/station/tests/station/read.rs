@@ -283,7 +283,7 @@ async fn a_foreign_tenant_and_an_unknown_one_are_the_same_bytes() {
         let parent = "tenants/brandt".to_owned();
         let get = pb::GetUserRequest { name: name("jane"), ..Default::default() };
         let list = pb::ListUsersRequest { parent: parent.clone(), ..Default::default() };
-        let watch = pb::WatchUsersRequest { parent: parent.clone() };
+        let watch = pb::WatchUsersRequest { parent: parent.clone(), ..Default::default() };
         let key = Some(Key::CicUserId("jane".into()));
         let resolve = pb::ResolveUserRequest { parent, key, ..Default::default() };
         answers.push([

@@ -9,6 +9,7 @@ const ON: On = On::Redis;
 mod import;
 mod limits;
 mod read;
+mod resume;
 mod rig;
 mod watch;
 

@@ -46,8 +46,41 @@ pub(crate) struct Rig {
     pub(crate) life: Life,
     pub(crate) hand: ManualClock,
     pub(crate) brandt: TenantId,
+    clock: Clock,
     channel: Channel,
-    _backing: Backing,
+    backing: Backing,
+}
+
+/// Another process of the same cell.
+pub(crate) struct Replica {
+    pub(crate) life: Life,
+    channel: Channel,
+}
+
+impl Replica {
+    pub(crate) fn client(&self) -> DirectoryClient<Channel> {
+        client(&self.channel)
+    }
+}
+
+fn client(channel: &Channel) -> DirectoryClient<Channel> {
+    DirectoryClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES)
+}
+
+/// Serves a process behind the gate.
+fn serve(life: &Life, cell: &Cell, config: &Config) -> Channel {
+    let (channel, listener) = pipe();
+    let gate = Gate::new(callers());
+    let second = Deadline { default: Some(Duration::from_secs(1)), max: None };
+    Server::new("grpc", life.clone(), Chance::seeded(2))
+        .descriptors(tandem_proto::DESCRIPTORS)
+        .deadlines(Deadlines::default().method("/tandem.station.v1.Directory/GetUser", second))
+        .service(tandem_station::build(life, cell, config))
+        .gate(move |method, headers, extensions| gate.check(method, headers, extensions))
+        .pipe(listener)
+        .start()
+        .unwrap();
+    channel
 }
 
 fn example(folder: &str, name: &str) -> Source {
@@ -81,26 +114,28 @@ impl Rig {
         let (clock, hand) = Clock::manual(START);
         let backing = crate::ON.start();
         let settings = Settings { home: backing.home(), ..Settings::memory("station") };
-        let cell = Cell::open(&life, clock, Chance::seeded(1), settings).await.unwrap();
+        let cell = Cell::open(&life, clock.clone(), Chance::seeded(1), settings).await.unwrap();
         cell.view().synchronised().await;
-        let (channel, listener) = pipe();
-        let gate = Gate::new(callers());
-        let second = Deadline { default: Some(Duration::from_secs(1)), max: None };
-        Server::new("grpc", life.clone(), Chance::seeded(2))
-            .descriptors(tandem_proto::DESCRIPTORS)
-            .deadlines(Deadlines::default().method("/tandem.station.v1.Directory/GetUser", second))
-            .service(tandem_station::build(&life, &cell, &config))
-            .gate(move |method, headers, extensions| gate.check(method, headers, extensions))
-            .pipe(listener)
-            .start()
-            .unwrap();
+        let channel = serve(&life, &cell, &config);
         let brandt = birth(&cell, "brandt").await;
         birth(&cell, "albion").await;
-        Self { cell, life, hand, brandt, channel, _backing: backing }
+        Self { cell, life, hand, brandt, clock, channel, backing }
+    }
+
+    /// Another process of the same cell; `n` is its own number.
+    pub(crate) async fn replica(&self, n: u64) -> Replica {
+        let (life, chance) = (Life::new(), Chance::seeded(n));
+        let world = tandem_cell::world(&self.clock, &chance);
+        let store = self.backing.again(self.cell.store(), world).await.unwrap();
+        let settings = Settings::memory("station");
+        let cell = Cell::join(&life, self.clock.clone(), chance, store, settings);
+        cell.view().synchronised().await;
+        let channel = serve(&life, &cell, &Config::default());
+        Replica { life, channel }
     }
 
     pub(crate) fn client(&self) -> DirectoryClient<Channel> {
-        DirectoryClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES)
+        client(&self.channel)
     }
 
     /// Imports as the admin.

@@ -3,39 +3,62 @@
 use std::time::Duration;
 
 use tandem_proto::station::v1 as pb;
+use tandem_proto::station::v1::directory_client::DirectoryClient;
 use tandem_proto::station::v1::import_directory_request::{Item, Mode};
 use tandem_proto::station::v1::watch_users_response::Event;
 use tandem_runtime::drain::Phase;
 use tokio::time::timeout;
+use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use crate::rig::{ADMIN, Rig, SOON, header, id, name, reason, user, users, with};
 
-struct Watch(Streaming<pb::WatchUsersResponse>);
+pub(crate) struct Watch(Streaming<pb::WatchUsersResponse>);
+
+/// A request for the watch of brandt's users that goes on from a token.
+pub(crate) fn after(token: &str) -> pb::WatchUsersRequest {
+    let (parent, resume_token) = ("tenants/brandt".into(), token.into());
+    pb::WatchUsersRequest { parent, resume_token, ..Default::default() }
+}
 
 impl Watch {
-    async fn of(rig: &Rig) -> Self {
-        let request = pb::WatchUsersRequest { parent: "tenants/brandt".into() };
-        Self(rig.client().watch_users(with(ADMIN, request)).await.unwrap().into_inner())
+    pub(crate) async fn of(rig: &Rig) -> Self {
+        Self::asked(rig.client(), after("")).await.unwrap()
     }
 
-    async fn next(&mut self) -> Result<Option<pb::WatchUsersResponse>, Status> {
+    pub(crate) async fn asked(
+        mut client: DirectoryClient<Channel>,
+        request: pb::WatchUsersRequest,
+    ) -> Result<Self, Status> {
+        Ok(Self(client.watch_users(with(ADMIN, request)).await?.into_inner()))
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Option<pb::WatchUsersResponse>, Status> {
         timeout(SOON, self.0.message()).await.expect("in time")
     }
 
     /// The next event, in short.
-    async fn short(&mut self) -> String {
-        match self.next().await.unwrap().map(|m| m.event.unwrap()) {
+    pub(crate) async fn short(&mut self) -> String {
+        self.short_and_token().await.0
+    }
+
+    /// The next event, in short, and its token.
+    pub(crate) async fn short_and_token(&mut self) -> (String, String) {
+        let next = self.next().await.unwrap();
+        let token = next.as_ref().map(|m| m.resume_token.clone()).unwrap_or_default();
+        let short = match next.map(|m| m.event.unwrap()) {
             Some(Event::Upsert(user)) => format!("{}={}", id(&user.name), user.display_name),
             Some(Event::Delete(name)) => format!("-{}", id(&name)),
             Some(Event::InitialEnd(_)) => "end of snapshot".into(),
             Some(Event::Bookmark(_)) => "bookmark".into(),
             Some(Event::Restart(_)) => "restart".into(),
+            Some(Event::Expired(_)) => "expired".into(),
             None => "end".into(),
-        }
+        };
+        (short, token)
     }
 
-    async fn shorts(&mut self, n: usize) -> Vec<String> {
+    pub(crate) async fn shorts(&mut self, n: usize) -> Vec<String> {
         let mut events = Vec::new();
         for _ in 0..n {
             events.push(self.short().await);
@@ -166,7 +189,9 @@ async fn a_tenant_that_has_all_its_watches_leaves_the_others_theirs() {
     let rig = Rig::with(tandem_station::Config { watchers_of_tenant_max: 2, ..Default::default() }).await;
     let (mut one, mut two) = (Watch::of(&rig).await, Watch::of(&rig).await);
     assert_eq!([one.short().await, two.short().await], ["end of snapshot"; 2]);
-    let of = |tenant: &str| with(ADMIN, pb::WatchUsersRequest { parent: format!("tenants/{tenant}") });
+    let of = |tenant: &str| {
+        with(ADMIN, pb::WatchUsersRequest { parent: format!("tenants/{tenant}"), ..Default::default() })
+    };
     let refused = rig.client().watch_users(of("brandt")).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "QUOTA_EXCEEDED"));
     assert!(rig.client().watch_users(of("albion")).await.is_ok());
@@ -219,7 +244,8 @@ async fn more_watches_than_are_served_are_told_to_come_again() {
     let rig = Rig::with(tandem_station::Config { watchers_max: 1, ..Default::default() }).await;
     let mut watch = Watch::of(&rig).await;
     assert_eq!(watch.short().await, "end of snapshot");
-    let request = || with(ADMIN, pb::WatchUsersRequest { parent: "tenants/brandt".into() });
+    let request =
+        || with(ADMIN, pb::WatchUsersRequest { parent: "tenants/brandt".into(), ..Default::default() });
     let refused = rig.client().watch_users(request()).await.unwrap_err();
     assert_eq!(reason(&refused), "QUOTA_EXCEEDED");
     drop(watch);

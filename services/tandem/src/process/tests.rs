@@ -243,7 +243,7 @@ fn about(method: &str, tenant: &str) -> Vec<u8> {
             station::GetUserRequest { name, ..Default::default() }.encode_to_vec()
         }
         "ListUsers" => station::ListUsersRequest { parent, ..Default::default() }.encode_to_vec(),
-        "WatchUsers" => station::WatchUsersRequest { parent }.encode_to_vec(),
+        "WatchUsers" => station::WatchUsersRequest { parent, ..Default::default() }.encode_to_vec(),
         "ResolveUser" => {
             let key = Some(station::resolve_user_request::Key::CicUserId("jane".into()));
             station::ResolveUserRequest { parent, key, ..Default::default() }.encode_to_vec()

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use tandem_domain::id::{Incarnation, Revision, TenantId, TenantName};
 use tandem_domain::record::{self, Change, Kind};
 use tandem_domain::view::TenantView;
+use tandem_store::{Position, Shard};
 use tokio::sync::mpsc;
 
 use super::Inner;
@@ -28,10 +29,15 @@ pub struct Batch {
     pub changes: Arc<[Change]>,
     /// The tenant as these changes leave it; none: nobody bears its name, or they are the cell's own.
     pub shown: Option<Arc<TenantView>>,
+    /// Where the shard's log stands with them; none: the shard was never written.
+    pub position: Option<Position>,
 }
 
 /// Groups changes of one shard by tenant, the order within each kept.
-pub(super) fn batches(changes: impl Iterator<Item = (Change, Option<Arc<str>>)>) -> Vec<Batch> {
+pub(super) fn batches(
+    position: Option<Position>,
+    changes: impl Iterator<Item = (Change, Option<Arc<str>>)>,
+) -> Vec<Batch> {
     let mut grouped: Vec<(TenantId, Option<Arc<str>>, Vec<Change>)> = Vec::new();
     let mut places: BTreeMap<TenantId, usize> = BTreeMap::new();
     for (change, trace) in changes {
@@ -44,7 +50,7 @@ pub(super) fn batches(changes: impl Iterator<Item = (Change, Option<Arc<str>>)>)
     }
     let batch = |(tenant, trace, changes): (TenantId, Option<Arc<str>>, Vec<Change>)| {
         let revision = changes.last().map_or(Revision(0), |c| c.revision);
-        Batch { tenant, revision, trace, changes: changes.into(), shown: None }
+        Batch { tenant, revision, trace, changes: changes.into(), shown: None, position }
     };
     grouped.into_iter().map(batch).collect()
 }
@@ -70,6 +76,7 @@ pub struct Subscription {
     state: Arc<State>,
     id: u64,
     scope: Scope,
+    began: Option<Position>,
     follower: Weak<Inner>,
 }
 
@@ -111,6 +118,25 @@ impl Subscription {
         }
     }
 
+    /// Where the log of a followed tenant's shard stood when this began; none: it was never written, or more than a
+    /// tenant is followed.
+    #[must_use]
+    pub fn began(&self) -> Option<Position> {
+        self.began
+    }
+
+    /// Where the log of a followed tenant's shard stands, if everything up to there was taken; none: something
+    /// waits, or more than a tenant is followed.
+    #[must_use]
+    pub fn caught_up(&self) -> Option<Option<Position>> {
+        let (Scope::Tenant(tenant), Some(inner)) = (&self.scope, self.follower.upgrade()) else {
+            return None;
+        };
+        let fan = inner.fan.lock().unwrap_or_else(PoisonError::into_inner);
+        let lagged = self.state.lagged.load(Ordering::Acquire);
+        (self.rx.is_empty() && !lagged).then(|| fan.position(Shard::of(tenant)))
+    }
+
     fn taken(&self, batch: &Batch) {
         self.state.waiting.fetch_sub(batch.changes.len(), Ordering::AcqRel);
     }
@@ -146,6 +172,8 @@ impl Sender {
 /// Who subscribed to what.
 #[derive(Debug, Default)]
 pub(super) struct Fan {
+    /// Where each shard stands in the snapshot that is published.
+    positions: BTreeMap<Shard, Position>,
     next: u64,
     cell: BTreeMap<u64, Sender>,
     tenants: BTreeMap<TenantId, BTreeMap<u64, Sender>>,
@@ -162,7 +190,23 @@ impl Fan {
             Scope::Cell => self.cell.insert(id, sender),
             Scope::Tenant(tenant) => self.tenants.entry(tenant.clone()).or_default().insert(id, sender),
         };
-        Subscription { rx, state, id, scope, follower }
+        let began = match &scope {
+            Scope::Cell => None,
+            Scope::Tenant(tenant) => self.position(Shard::of(tenant)),
+        };
+        Subscription { rx, state, id, scope, began, follower }
+    }
+
+    /// Where a shard stands in the snapshot that is published.
+    pub(super) fn position(&self, shard: Shard) -> Option<Position> {
+        self.positions.get(&shard).copied()
+    }
+
+    pub(super) fn stands(&mut self, shard: Shard, position: Option<Position>) {
+        match position {
+            Some(position) => self.positions.insert(shard, position),
+            None => self.positions.remove(&shard),
+        };
     }
 
     fn forget(&mut self, scope: &Scope, id: u64) {

@@ -58,13 +58,41 @@ fn shown_record(shown: &Snapshot, change: &Change) -> Option<Record> {
     if change.tenant == record::cell() {
         return shown.registry.record(change.kind, &change.key);
     }
-    let tenant = shown.view.tenant_by_id(&change.tenant)?;
-    match change.kind {
+    shown_of(shown.view.tenant_by_id(&change.tenant)?, change.kind, &change.key)
+}
+
+/// A tenant's record, if it is there.
+pub(crate) fn shown_of(tenant: &TenantView, kind: Kind, key: &str) -> Option<Record> {
+    match kind {
         Kind::Policy => tenant.policy().map(|p| Record::Policy(Arc::clone(p))),
-        Kind::User => tenant.user(&change.key).map(|u| Record::User(Arc::clone(u))),
-        Kind::Station => tenant.station(&change.key).map(|s| Record::Station(Arc::clone(s))),
-        Kind::Workgroup => tenant.workgroup(&change.key).map(|w| Record::Workgroup(Arc::clone(w))),
-        Kind::Number => tenant.assignment(&change.key).map(|n| Record::Number(Arc::clone(n))),
+        Kind::User => tenant.user(key).map(|u| Record::User(Arc::clone(u))),
+        Kind::Station => tenant.station(key).map(|s| Record::Station(Arc::clone(s))),
+        Kind::Workgroup => tenant.workgroup(key).map(|w| Record::Workgroup(Arc::clone(w))),
+        Kind::Number => tenant.assignment(key).map(|n| Record::Number(Arc::clone(n))),
         Kind::Tenant | Kind::IngressClaim | Kind::Process => None,
+    }
+}
+
+/// A tenant's records of a kind, in the order of their keys.
+pub(crate) fn of_tenant(tenant: &TenantView, kind: Kind) -> Vec<Record> {
+    let mut found: Vec<Record> = match kind {
+        Kind::Policy => tenant.policy().cloned().map(Record::Policy).into_iter().collect(),
+        Kind::User => tenant.users().cloned().map(Record::User).collect(),
+        Kind::Station => tenant.stations().cloned().map(Record::Station).collect(),
+        Kind::Workgroup => tenant.workgroups().cloned().map(Record::Workgroup).collect(),
+        Kind::Number => tenant.assignments().cloned().map(Record::Number).collect(),
+        Kind::Tenant | Kind::IngressClaim | Kind::Process => Vec::new(),
+    };
+    found.sort_unstable_by(|a, b| key(a).cmp(key(b)));
+    found
+}
+
+fn key(record: &Record) -> &str {
+    match record {
+        Record::User(user) => user.id.as_str(),
+        Record::Station(station) => station.id.as_str(),
+        Record::Workgroup(workgroup) => workgroup.id.as_str(),
+        Record::Number(number) => &number.number,
+        Record::Policy(_) | Record::Tenant(_) | Record::IngressClaim(_) | Record::Process(_) => "",
     }
 }

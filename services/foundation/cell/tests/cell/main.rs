@@ -10,3 +10,4 @@ mod gone;
 mod policy;
 mod rig;
 mod sweep;
+mod watch;

@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 
 use prost::Message;
-use tandem_domain::id::TenantName;
+use tandem_domain::id::{Incarnation, TenantId, TenantName};
 use tandem_proto::{routing::v1 as routing, station::v1 as station};
 
+use crate::page::{Key, List, Signer};
 use crate::violation::Violations;
 use crate::{attempt, directory, feed, name, plan, request};
 
@@ -90,6 +91,10 @@ fn read_requests(tenant: &TenantName, bytes: &[u8]) {
     if let Ok(message) = station::ResolveUserRequest::decode(bytes) {
         let _ = request::read_resolve_key(message.key);
     }
+    if let Ok(message) = station::WatchUsersRequest::decode(bytes) {
+        read_token(tenant, &message.resume_token);
+    }
+    read_token(tenant, &String::from_utf8_lossy(bytes));
     if let Ok(message) = routing::ListDecisionsRequest::decode(bytes) {
         let _ = request::DecisionFilter::read(&message).map(|filter| filter.parts());
     }
@@ -103,6 +108,18 @@ fn read_requests(tenant: &TenantName, bytes: &[u8]) {
             None => {}
         }
     }
+}
+
+/// A token that nobody signed is none, of a list or of a watch; and what was signed for one is read for it.
+fn read_token(tenant: &TenantName, token: &str) {
+    let tenant = TenantId { name: tenant.clone(), incarnation: Incarnation(1) };
+    let signer = Signer::new(Key::new([1; 32]), Some(Key::of_cell(2)));
+    let list = List { tenant: &tenant, caller: "jane", method: "/x.v1.X/Watch", filter: &["a=1"] };
+    assert_eq!(signer.resume(list, token).is_ok(), token.is_empty());
+    assert_eq!(signer.read(list, token).is_ok(), token.is_empty());
+    let position = &token.as_bytes()[..token.len().min(1_024)];
+    let signed = signer.resume(list, &signer.sign(list, position)).ok().flatten();
+    assert_eq!(signed.as_deref(), Some(position));
 }
 
 fn same<T: PartialEq + Debug>(read: Result<T, Violations>, again: impl FnOnce(&T) -> Result<T, Violations>) {
