@@ -12,10 +12,12 @@
 
 mod disk;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tandem_domain::record::{Change, Record};
 use tandem_domain::view::View;
 use tandem_proto::routing::v1 as pb;
 use tandem_proto::routing::v1::edge_feed_client::EdgeFeedClient;
@@ -25,7 +27,7 @@ use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::{Drain, Life, Tasks};
 use tandem_runtime::serve::MESSAGE_BYTES_MAX;
 use tandem_wire::feed::{Read, read};
-use tandem_wire::limits::REJECTION_BYTES_MAX;
+use tandem_wire::limits::{LISTENERS_MAX, REJECTION_BYTES_MAX};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
@@ -74,6 +76,8 @@ pub(crate) struct Feed {
     snapshot: Option<Snapshot>,
     store_stale_ms: u64,
     good_noted: Duration,
+    /// Listeners that policy names and this edge does not have, each told once.
+    unknown_listeners: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -107,6 +111,7 @@ impl Feed {
             snapshot: None,
             store_stale_ms: 0,
             good_noted: Duration::ZERO,
+            unknown_listeners: BTreeSet::new(),
             given,
         };
         if let Some(path) = feed.given.config.last_good.clone() {
@@ -289,6 +294,7 @@ impl Feed {
                 return Some(why);
             }
         };
+        changes.iter().for_each(|change| self.look_for_listeners(change));
         match &mut self.snapshot {
             Some(snapshot) => changes.iter().for_each(|c| snapshot.view.apply(c)),
             None if live => {
@@ -302,6 +308,26 @@ impl Feed {
             self.keep(Keep::Chunk(now, chunk)).await;
         }
         None
+    }
+
+    /// Says, once for each, by which listeners of a tenant's policy this edge hears nothing.
+    fn look_for_listeners(&mut self, change: &Change) {
+        let Some(Record::Policy(policy)) = &change.record else { return };
+        for trunk in &policy.spec.trunks {
+            for listener in trunk.ingress.iter().filter_map(|ingress| ingress.listener.as_ref()) {
+                let is_ours = self.given.listeners.contains(listener);
+                let is_told = self.unknown_listeners.contains(listener);
+                if is_ours || is_told || self.unknown_listeners.len() >= LISTENERS_MAX {
+                    continue;
+                }
+                self.unknown_listeners.insert(listener.clone());
+                let (tenant, trunk, ours) =
+                    (&change.tenant.name, &trunk.name, self.given.listeners.join(", "));
+                tracing::info!(%tenant, trunk, listener, ours, "the trunk's calls are known by a listener that this \
+                    edge does not have: unless another edge has it, write one of ours in the tenant's YAML, or start \
+                    this edge with `--listen {listener}=udp:ADDRESS:PORT`");
+            }
+        }
     }
 
     async fn on_snapshot(&mut self) -> Option<String> {

@@ -328,3 +328,19 @@ async fn an_edge_that_drains_refuses_new_calls_and_goes_on_with_others() {
     until("it has ended", || !bed.life.tasks.living().iter().any(|t| t == "edge")).await;
     assert!(bed.life.tasks.failure().is_none());
 }
+
+/// The edge knows its own listeners: that of which it never hears is said once, to whoever runs it.
+#[tokio::test]
+async fn a_listener_that_the_edge_does_not_have_is_told_once_with_the_fix() {
+    let (logged, _guard) = logged("info");
+    let mut up = Upstreams::new();
+    let _bed = up.bed(config(), Clock::machine());
+    let mut session = up.session().await;
+    let mut acme = redirecting();
+    acme.trunk(1)["ingress"][0]["listener"] = "main".into();
+    acme.trunk(0)["ingress"][0]["listener"] = "mian".into();
+    session.snapshot(&[&acme, &Tenant { name: "globex", ..acme.clone() }]).await;
+    let fix = "start this edge with `--listen mian=udp:ADDRESS:PORT`";
+    assert_eq!(logged.lines(&["acme", "gateway", fix]).len(), 1, "{:?}", logged.lines(&[]));
+    assert_eq!(logged.lines(&["does not have"]).len(), 1, "{:?}", logged.lines(&[]));
+}

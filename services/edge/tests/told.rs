@@ -4,53 +4,11 @@
 
 mod support;
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use support::*;
-use tandem_runtime::telemetry::{Format, Log};
-use tandem_runtime::term::Terminal;
-use tracing_subscriber::fmt::MakeWriter;
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Logged {
-    type Writer = Self;
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Logged {
-    /// The lines that hold all of this.
-    fn lines(&self, parts: &[&str]) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| parts.iter().all(|p| line.contains(p))).map(str::to_owned).collect()
-    }
-}
-
-/// Everything that this thread logs: the edge runs on it.
-fn logged() -> (Logged, tracing::subscriber::DefaultGuard) {
-    let logged = Logged::default();
-    let log = Log { filter: "warn".into(), format: Format::Human, terminal: Terminal::plain() };
-    let guard = tracing::subscriber::set_default(log.subscriber(logged.clone()).unwrap());
-    (logged, guard)
-}
 
 #[tokio::test]
 async fn whom_the_edge_takes_for_nobodys_is_named_with_the_fix_and_not_for_every_packet() {
-    let (logged, _guard) = logged();
+    let (logged, _guard) = logged("warn");
     let acme = Tenant::usual(&[EDGE_UNSET], &[EDGE_UNSET]);
     let bed = Bed::new(view(&[&acme], &["main"]));
     let stranger = Peer::new("127.8.7.9", bed.udp()).await;
@@ -71,7 +29,7 @@ async fn whom_the_edge_takes_for_nobodys_is_named_with_the_fix_and_not_for_every
 
 #[tokio::test]
 async fn a_call_that_has_no_target_that_can_be_tried_names_each_with_its_reason() {
-    let (logged, _guard) = logged();
+    let (logged, _guard) = logged("warn");
     let mut acme = Tenant::usual(&[EDGE_UNSET], &[EDGE_UNSET]);
     acme.trunk(1)["transport"] = "Tls".into();
     acme.trunk(1)["addresses"] = serde_json::json!([{"host": CIC, "port": 5061}]);
@@ -85,7 +43,7 @@ async fn a_call_that_has_no_target_that_can_be_tried_names_each_with_its_reason(
 
 #[tokio::test]
 async fn a_scanner_hides_no_gateway_that_is_claimed_wrongly_nor_a_tenant_another() {
-    let (logged, _guard) = logged();
+    let (logged, _guard) = logged("warn");
     let with_tls = |name, gateway: &str| {
         let mut tenant = Tenant { name, ..Tenant::usual(&[EDGE_UNSET], &[EDGE_UNSET]) };
         tenant.trunk(0)["ingress"][0]["source"] = gateway.into();

@@ -1,13 +1,17 @@
 //! `tandem up`: everything in one process.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tandem_cell::policy::{DELETED, GONE_FOR, State, Status};
+use tandem_cell::Cell;
+use tandem_cell::policy::{DELETED, FileStatus, GONE_FOR, LISTENER_UNKNOWN, State, Status};
+use tandem_domain::id::TenantName;
+use tandem_domain::view::TenantView;
 use tandem_runtime::clock::{Chance, Clock};
-use tandem_runtime::document::render_all;
+use tandem_runtime::document::{Diagnostic, render_all};
 use tandem_runtime::drain::{self, Grace, Life};
 use tandem_runtime::exit::Exit;
 use tandem_runtime::term::Terminal;
@@ -68,21 +72,26 @@ pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = drain::signals()?;
-        let mut scratch = None;
-        let made = &mut scratch;
+        let (mut scratch, mut told) = (None, false);
+        let (made, was_told) = (&mut scratch, &mut told);
         let build = |life: Life| async move {
             let (options, temporary) = options(args)?;
             *made = temporary;
             let (tenants, kept) = (options.tenants.clone(), options.home.clone());
             let running = process::up(options, &life, Clock::machine(), Chance::machine()).await?;
             answer(global, &summary(&running), || banner(&running, &tenants, &kept))?;
+            *was_told = true;
             complain(&running, global);
             watch(&running, &life, *global);
             Ok(())
         };
         let ended = drain::run(Grace::DESK, signals, build).await;
         if let Some(directory) = scratch {
-            show::error("the example tenants are removed, edits too; --data DIR or --tenants DIR keeps them");
+            if told {
+                show::error(
+                    "the example tenants are removed, edits too; --data DIR or --tenants DIR keeps them",
+                );
+            }
             // What cannot be removed is in the machine's temporary directory, where it hurts nobody.
             let _ = std::fs::remove_dir_all(directory);
         }
@@ -188,6 +197,7 @@ fn banner(running: &Running, tenants: &std::path::Path, home: &Home) -> String {
 fn complain(running: &Running, global: &Global) {
     let color = Terminal::stderr(global.color).color;
     rejected(&running.policy.status(), color);
+    running.policy.status().files.values().for_each(|file| unheard(file, color));
     unnamed(&Status::default(), &running.policy.status());
     for done in running.imported.iter().filter(|done| done.response.refused > 0) {
         show::error(&directory::report(done, false, color));
@@ -205,6 +215,15 @@ fn rejected(status: &Status, color: bool) {
     for file in status.files.values().filter(|file| file.is_rejected()) {
         show::error(&render_all(&file.diagnostics, color));
         show::error("what was in force before stays in force; mend the file and save it\n");
+    }
+}
+
+/// Says by which listeners no call will come, of a file that is taken.
+fn unheard(file: &FileStatus, color: bool) {
+    let is = |d: &&Diagnostic| d.finding.message.starts_with(LISTENER_UNKNOWN.code);
+    let found: Vec<Diagnostic> = file.diagnostics.iter().filter(is).cloned().collect();
+    if !file.is_rejected() && !found.is_empty() {
+        show::error(&render_all(&found, color));
     }
 }
 
@@ -229,10 +248,10 @@ fn unnamed(before: &Status, now: &Status) {
 
 /// Says what becomes of files that are saved.
 fn watch(running: &Running, life: &Life, global: Global) {
-    let (policy, drain) = (running.policy.clone(), life.drain.clone());
+    let (policy, cell, drain) = (running.policy.clone(), running.cell.clone(), life.drain.clone());
     let color = Terminal::stderr(global.color).color;
     life.tasks.spawn("up watch", async move {
-        let mut last = policy.status();
+        let (mut last, mut there) = (policy.status(), Size::of_all(&cell));
         loop {
             let next = tokio::select! {
                 next = policy.until(|now| now.settled && differs(&last, now)) => next,
@@ -240,9 +259,38 @@ fn watch(running: &Running, life: &Life, global: Global) {
             };
             let Some(next) = next else { return };
             tell(&last, &next, color);
-            last = next;
+            deleted(&there, &next);
+            (last, there) = (next, Size::of_all(&cell));
         }
     });
+}
+
+/// How much a tenant has.
+struct Size {
+    users: usize,
+    numbers: usize,
+}
+
+impl Size {
+    fn of_all(cell: &Cell) -> BTreeMap<TenantName, Self> {
+        let snapshot = cell.view().snapshot();
+        let tenants = snapshot.view.tenants().filter(|tenant| !tenant.is_deleting());
+        let size = |t: &TenantView| Self { users: t.users_len(), numbers: t.numbers_len() };
+        tenants.map(|tenant| (tenant.id().name.clone(), size(tenant))).collect()
+    }
+}
+
+/// Says what is deleted with tenants that were there and are no file's any more, nor wait for theirs.
+fn deleted(there: &BTreeMap<TenantName, Size>, now: &Status) {
+    let is_named = |name: &TenantName| {
+        now.unnamed.contains(name) || now.files.values().any(|file| file.tenants.contains_key(name))
+    };
+    for (name, Size { users, numbers }) in there.iter().filter(|(name, _)| now.writing && !is_named(name)) {
+        show::error(&format!(
+            "{name}: deleted with all it has, {users} users and {numbers} numbers; to have it back, put its file back \
+             without a {name}.{DELETED}, and import its directory again"
+        ));
+    }
 }
 
 fn differs(before: &Status, now: &Status) -> bool {
@@ -259,6 +307,7 @@ fn tell(before: &Status, now: &Status, color: bool) {
             let alone = Status { files: [(path.clone(), file.clone())].into(), ..Status::default() };
             rejected(&alone, color);
         }
+        unheard(file, color);
         for (name, state) in &file.tenants {
             if let State::InForce { generation, revision } = state {
                 show::error(&format!("{name}: generation {generation} in force at revision {revision}"));

@@ -1,6 +1,8 @@
 //! A bed for an edge: tenants in a few lines, and peers that speak SIP by hand over real sockets on loopback.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bed that cannot be made fails its test")]
+
+mod logged;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -23,6 +25,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::watch;
 
+pub(crate) use logged::logged;
+
 /// Nothing here takes longer than this on a machine that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -35,6 +39,7 @@ pub(crate) const EDGE: &str = "127.9.0.1";
 pub(crate) const EDGE_UNSET: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
 
 /// The usual tenant: option 1, with Jane at a CIC phone (+49 30 23125 101), Ben in Lync (172) and workgroup 180.
+#[derive(Clone)]
 pub(crate) struct Tenant {
     pub(crate) name: &'static str,
     pub(crate) spec: Value,

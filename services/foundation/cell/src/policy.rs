@@ -51,7 +51,7 @@ use tandem_runtime::document::{self, Diagnostic, Document};
 use tandem_runtime::drain::Life;
 use tokio::sync::watch;
 
-pub use claims::{key as claim_key, taken};
+pub use claims::{key as claim_key, taken, unknown_listeners};
 pub use read::{Checked, check};
 
 use crate::Cell;
@@ -68,6 +68,13 @@ pub const INGRESS_TAKEN: Check = Check {
     severity: Severity::Error,
     meaning: "Calls that come in so belong to another tenant of this cell already.",
     fix: "use another listener, a source or certificate of your own, or on a trunk that tenants share, called numbers that are yours; if it should be yours, ask who runs this cell",
+};
+/// An ingress names a listener of which nothing is known here.
+pub const LISTENER_UNKNOWN: Check = Check {
+    code: "ingress.listener_unknown",
+    severity: Severity::Warning,
+    meaning: "An ingress names a listener that is none of those that are known here: unless an edge elsewhere has it, no call comes in by it.",
+    fix: "write the name of a listener that there is, leave `listener` out to be known at each, or start an edge with it: `--listen NAME=udp:ADDRESS:PORT`",
 };
 /// Two documents of one directory name the same tenant.
 pub const TENANT_TWICE: Check = Check {

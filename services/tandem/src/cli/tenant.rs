@@ -10,6 +10,7 @@ use tandem_domain::directory::{self, Entries};
 use tandem_domain::document::directory::DirectoryDocument;
 use tandem_domain::document::{KIND_DIRECTORY, KIND_TENANT};
 use tandem_domain::finding::Finding;
+use tandem_domain::id::ListenerName;
 use tandem_domain::tenant::{Config, Topology, setup, topology};
 use tandem_runtime::document::{self, Diagnostic, Document, Limits, Rejected, Severity, Source, render_all};
 use tandem_runtime::exit::Exit;
@@ -27,11 +28,15 @@ pub(crate) enum Tenant {
     /// are a normal state, which keeps nothing from being taken: exits with 1 if a document would not be taken, with
     /// --strict if anything is found.
     #[command(after_long_help = "Examples:\n  tandem tenant check tenants/brandt.yaml\n  \
-        tandem tenant check tenants directories")]
+        tandem tenant check tenants directories --listener public")]
     Check {
         /// YAML files, or directories of such.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// A listener that the edges have: an ingress that names another is found. May be repeated; without it, listeners
+        /// are not looked at.
+        #[arg(long, value_name = "NAME")]
+        listener: Vec<ListenerName>,
         /// Exit with 1 if anything is found, warnings included.
         #[arg(long)]
         strict: bool,
@@ -77,7 +82,7 @@ pub(crate) enum Kind {
 /// Does what `tandem tenant` says.
 pub(crate) fn run(tenant: Tenant, global: &Global) -> anyhow::Result<Exit> {
     match tenant {
-        Tenant::Check { files, strict } => check(&files, strict, global),
+        Tenant::Check { files, listener, strict } => check(&files, &listener, strict, global),
         Tenant::Show(what) => show(&what, global),
         Tenant::Setup(what) => set_up(&what, global),
         Tenant::Schema { kind } => {
@@ -137,8 +142,17 @@ fn one(document: Document, read: &mut Read) {
     }
 }
 
-fn check(paths: &[PathBuf], strict: bool, global: &Global) -> anyhow::Result<Exit> {
+fn check(
+    paths: &[PathBuf],
+    listeners: &[ListenerName],
+    strict: bool,
+    global: &Global,
+) -> anyhow::Result<Exit> {
     let Read { tenants, directories, mut diagnostics } = read(paths)?;
+    for tenant in tenants.iter().filter(|_| !listeners.is_empty()) {
+        let found = policy::unknown_listeners(&tenant.tenant.spec, listeners);
+        diagnostics.extend(policy::place(&tenant.document, &found));
+    }
     let taken = !diagnostics.iter().any(|d| d.finding.severity == Severity::Error);
     for (document, directory) in &directories {
         let name = &directory.metadata.name;

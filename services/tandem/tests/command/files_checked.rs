@@ -24,6 +24,17 @@ fn what_is_wrong_is_said_with_line_reason_and_fix() {
 }
 
 #[test]
+fn a_listener_that_no_edge_has_is_found_where_the_edges_are_said() {
+    let file = format!("{FILES}/elsewhere.yaml");
+    let said = run(&["tenant", "check", &file]).ended(0);
+    assert!(!said.out.contains("listener_unknown"), "{}", said.out);
+    let said = run(&["tenant", "check", &file, "--listener", "public", "--listener", "carrier"]).ended(0);
+    let words = "ingress.listener_unknown: there is no listener `pubic` here, but `public`, `carrier`";
+    assert_eq!(said.out.matches("listener_unknown").count(), 1, "{}", said.out);
+    assert!(said.out.contains(words) && said.out.contains("--listen NAME=udp"), "{}", said.out);
+}
+
+#[test]
 fn a_directory_without_its_tenant_is_not_checked_and_that_is_said() {
     let said = run(&["tenant", "check", "examples/directories/brandt.yaml"]).ended(0);
     assert!(said.out.contains("no tenant brandt was given"), "{}", said.out);

@@ -84,8 +84,24 @@ fn a_file_that_goes_away_is_told_of_and_a_mark_deletes() {
     fs::write(file.with_extension("deleted"), "").unwrap();
     let route = ["call", "route", "--tenant", "brandt", "--called", CLARA];
     until("it is deleted", || (up.ask(&route).code == 65).then_some(()));
+    // A third is there after it was said of the first what was deleted. Its listener is nobody's.
+    let albion = fs::read_to_string(top().join("examples/tenants/albion.yaml")).unwrap();
+    let albion = albion.replace("{source: 127.2.2.10}", "{listener: pubic, source: 127.2.2.10}");
+    fs::write(base.path().join("tenants/albion.yaml"), albion).unwrap();
+    let args = ["call", "route", "--tenant", "albion", "--called", "+442079460103"];
+    until("the third tenant is there", || (up.ask(&args).code != 65).then_some(()));
+    let gone = base.path().join("tenants/cascade.yaml");
+    fs::rename(&gone, gone.with_extension("deleted")).unwrap();
+    let args = ["call", "route", "--tenant", "cascade", "--called", "+12065550103"];
+    until("the second is deleted", || (up.ask(&args).code == 65).then_some(()));
     let said = up.end().ended(0);
-    assert!(said.err.contains("no file names brandt: "), "{}", said.err);
+    for part in [
+        "no file names brandt: ",
+        "brandt: deleted with all it has, 7 users and 22 numbers; to have it back",
+        "warning: ingress.listener_unknown: there is no listener `pubic` here, but `public`",
+    ] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
 }
 
 #[test]
@@ -158,6 +174,8 @@ fn what_cannot_be_had_is_one_line_with_the_fix() {
     let tenants = ["--tenants", "examples/tenants", "--listen", "public=udp:127.0.0.1:0"];
     let up = |more: &[&'static str]| [&["up"][..], &tenants, more].concat();
     check(&[&up(&["--grpc"])[..], &[&address]].concat(), 73, &[&address, "--grpc"]);
+    // Example tenants that nobody has seen are not said to be removed.
+    check(&["up", "--listen", "public=udp:127.0.0.1:0", "--grpc", &address], 73, &[&address, "--grpc"]);
     check(&up(&["--grpc", "0.0.0.0:0"]), 65, &["--callers", "loopback"]);
     check(&[&up(&["--grpc", "127.0.0.1:0", "--data"])[..], &[damaged]].concat(), 65, &["damaged", "backup"]);
     check(

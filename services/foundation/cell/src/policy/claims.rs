@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use tandem_domain::document::policy::TenantSpec;
 use tandem_domain::finding::Finding;
-use tandem_domain::id::TenantId;
+use tandem_domain::id::{ListenerName, TenantId};
 use tandem_domain::record::{Claimed, IngressClaim};
 use tandem_domain::tenant::{Config, Ingress};
 
-use super::INGRESS_TAKEN;
 use super::places::Places;
+use super::{INGRESS_TAKEN, LISTENER_UNKNOWN};
 
 /// The key of a claim: what is claimed, so that two tenants can never hold the very same.
 #[must_use]
@@ -67,6 +67,24 @@ impl Index {
     pub(super) fn is_taken(&self, claim: &IngressClaim) -> bool {
         self.places.beside(&claim.what).any(|other| other.tenant != claim.tenant)
     }
+}
+
+/// The listeners that a tenant's ingresses name and that are none of these.
+#[must_use]
+pub fn unknown_listeners(spec: &TenantSpec, known: &[ListenerName]) -> Vec<Finding> {
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    let mut found = Vec::new();
+    for (trunk, at) in spec.trunks.iter().zip(0..) {
+        for (ingress, entry) in trunk.ingress.iter().zip(0..) {
+            let Some(listener) = &ingress.listener else { continue };
+            if known.iter().all(|name| name.as_str() != listener) {
+                let words = format!("there is no listener `{listener}` here, but {}", names.join(", "));
+                found
+                    .push(LISTENER_UNKNOWN.at(format!("spec.trunks[{at}].ingress[{entry}].listener"), words));
+            }
+        }
+    }
+    found
 }
 
 /// The finding that a claim is another tenant's, at the ingress entry that asks for it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tandem_domain::document::policy::TenantDocument;
 use tandem_domain::document::{KIND_DIRECTORY, KIND_TENANT};
-use tandem_domain::id::TenantName;
+use tandem_domain::id::{ListenerName, TenantName};
 use tandem_domain::tenant::{Compiled, compile_document};
 use tandem_runtime::document::{self, Diagnostic, Document, Limits, Source};
 
@@ -39,6 +39,16 @@ pub(super) struct File {
     pub(super) obscure: bool,
     /// What was found.
     pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl File {
+    /// Adds what is found of listeners that are none of these; where none are known nothing is.
+    pub(super) fn look_for_listeners(&mut self, known: &[ListenerName]) {
+        for checked in self.good.iter().filter(|_| !known.is_empty()) {
+            let found = super::unknown_listeners(&checked.tenant.spec, known);
+            self.diagnostics.extend(super::place(&checked.document, &found));
+        }
+    }
 }
 
 /// Checks one document of `kind: Tenant`: everything that is found, placed; and what it means if there is no error.

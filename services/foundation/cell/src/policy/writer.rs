@@ -216,7 +216,8 @@ impl Writer {
                 self.unreadable = None;
                 self.files.retain(|path, _| there.files.contains(path));
                 self.marked = there.marked;
-                for (path, file) in read {
+                for (path, mut file) in read {
+                    file.look_for_listeners(&self.settings.listeners);
                     file.diagnostics.iter().for_each(|d| tracing::warn!("{d}"));
                     self.files.insert(path, file);
                 }

@@ -134,3 +134,18 @@ async fn a_tenant_moves_to_another_cell_by_ending_here_and_beginning_there() {
     there.file("acme.yaml", |f| in_force(f, "acme") == Some(1)).await;
     assert_eq!(there.claims().len(), 1);
 }
+
+/// Whoever writes a listener's name wrongly hears nothing of the calls: that it is said is all there is to go by.
+#[tokio::test]
+async fn a_listener_that_is_not_known_is_said_at_its_line_and_keeps_nothing_from_being_taken() {
+    let ingress = "[{source: 10.9.0.2}, {listener: pubic, source: 10.9.0.1}]";
+    let desk = Desk::with(&[("acme.yaml", &document("acme", "Acme", ingress))]).await;
+    let file = desk.file("acme.yaml", |f| in_force(f, "acme") == Some(1)).await;
+    assert!(!file.is_rejected());
+    let said: Vec<String> = file.diagnostics.iter().map(ToString::to_string).collect();
+    let said: Vec<&String> = said.iter().filter(|d| d.contains("ingress.listener_unknown")).collect();
+    let [said] = said[..] else { panic!("{:?}", file.diagnostics) };
+    for part in ["acme.yaml:", "`pubic`", "spec.trunks[0].ingress[1].listener", "--listen NAME=udp"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
