@@ -12,7 +12,7 @@ use tandem_runtime::exit::Exit;
 use tandem_runtime::telemetry::{Format, Log};
 use tandem_runtime::term::{ColorChoice, Terminal};
 
-use crate::{demo, failure, serve, show, up};
+use crate::{backup, demo, failure, serve, show, up};
 
 /// Joins a hosted contact centre with each customer's Lync or Skype for Business: decides where calls go, and why.
 #[derive(Debug, Parser)]
@@ -76,6 +76,10 @@ enum Command {
     /// Import users, stations, workgroups and numbers.
     #[command(subcommand)]
     Directory(directory::Directory),
+    /// Write a store to files, continuously.
+    Backup(backup::Args),
+    /// Write what a backup holds to an empty store.
+    Restore(backup::RestoreArgs),
     /// Watch real SIP calls take the way that each model and each inbound option prescribes.
     Demo(demo::Args),
     /// Play a PSTN gateway, a CIC server or a Lync system.
@@ -136,6 +140,8 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Call(call) => call::run(call, &global),
         Command::Tenant(tenant) => tenant::run(tenant, &global),
         Command::Directory(directory) => directory::run(directory, &global),
+        Command::Backup(args) => backup::run(args, &global),
+        Command::Restore(args) => backup::restore(&args, &global),
         Command::Demo(args) => demo::run(&args, &global),
         Command::Sim(args) => sim::run(&args, &global),
         Command::Caller(caller) => small::caller(caller, &global),

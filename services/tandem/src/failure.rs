@@ -7,6 +7,7 @@ use tandem_runtime::document::{Rejected, render_all};
 use tandem_runtime::exit::Exit;
 use tandem_runtime::term::Terminal;
 use tandem_runtime::{listen, serve, telemetry};
+use tandem_store::backup::BackupError;
 use tandem_store::{OpenError, embedded, redis};
 use tonic::{Code, Status};
 
@@ -98,6 +99,9 @@ fn exit(error: &anyhow::Error) -> Exit {
     if let Some(status) = find::<Status>(error) {
         return of_status(status);
     }
+    if let Some(backup) = find::<BackupError>(error) {
+        return of_backup(backup);
+    }
     if find::<Unwritable>(error).is_some() {
         return Exit::CannotCreate;
     }
@@ -124,6 +128,16 @@ fn of_store(error: &OpenError) -> Exit {
         OpenError::Redis(redis::OpenError::Url(_)) => Exit::DataError,
         OpenError::Redis(redis::OpenError::Unreachable(_)) => Exit::Unavailable,
         OpenError::Redis(redis::OpenError::Unfit(_)) => Exit::Config,
+    }
+}
+
+fn of_backup(error: &BackupError) -> Exit {
+    match error {
+        BackupError::Io { .. } => Exit::Io,
+        BackupError::InUse(_) | BackupError::Disturbed => Exit::Temporary,
+        BackupError::Store(store) if store.retryable() => Exit::Unavailable,
+        BackupError::Store(_) => Exit::Internal,
+        _ => Exit::DataError,
     }
 }
 

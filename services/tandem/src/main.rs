@@ -1,5 +1,6 @@
 //! The `tandem` command: it starts the services and shows what they say. It has no logic of its own.
 
+mod backup;
 mod cli;
 mod demo;
 mod examples;

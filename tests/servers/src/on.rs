@@ -49,6 +49,12 @@ impl Backing {
         self.home().open(world).await
     }
 
+    /// The server, if there is one.
+    #[must_use]
+    pub fn server(&self) -> Option<&Server> {
+        self.server.as_ref()
+    }
+
     /// The store of `first` as another process has it: on Redis by connections of its own.
     ///
     /// # Errors

@@ -23,9 +23,10 @@
 //! Two backends: [`embedded`], one process, durable on disk; [`redis`], one truth for many processes, which says what
 //! it adds to these promises and what can be lost. The contract is [`Backend`]; the suite that every backend passes is
 //! `conformance` (a feature of this crate). Values are bytes at that level; [`codec`] turns records into them, and
-//! [`Store`] is what services hold.
+//! [`Store`] is what services hold. [`backup`] writes any of it to files and back.
 
 pub mod backend;
+pub mod backup;
 mod bytes;
 pub mod codec;
 #[cfg(feature = "conformance")]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+mod backup;
 mod calls;
 mod files_checked;
 mod harness;
