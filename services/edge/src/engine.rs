@@ -37,6 +37,7 @@ use crate::events::Events;
 use crate::facts::{Live, Place};
 use crate::listeners::Listeners;
 use crate::names::Names;
+use crate::returns::CallsForHelp;
 use crate::seldom::{self, Seldom};
 use crate::stats::Counters;
 use crate::tenancy::Scopes;
@@ -107,6 +108,7 @@ pub(crate) struct Engine {
 pub(crate) struct State {
     facts: Facts,
     live: Live,
+    calls_for_help: CallsForHelp,
     /// Calls that somebody waits for.
     calls: HashMap<CallId, Box<Call>, foldhash::fast::RandomState>,
     scopes: Scopes,
@@ -155,6 +157,7 @@ impl State {
         Self {
             facts: Facts::default(),
             live: Live::default(),
+            calls_for_help: CallsForHelp::default(),
             calls: HashMap::default(),
             scopes: Scopes::default(),
             holding: Vec::new(),

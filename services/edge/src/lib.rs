@@ -20,6 +20,7 @@
 //! | `tenancy` | whose a request is; deny by default |
 //! | `carry` | from a decision to targets and header lines |
 //! | `facts` | what is silent, what is tried already |
+//! | `returns` | who called for help, for rescuers that call back |
 //! | `names` | names to addresses, off the engine |
 //! | `feed`, `events` | what comes from upstream, what goes there |
 //! | [`trace`], [`stats`] | what it tells of itself |
@@ -42,6 +43,7 @@ mod facts;
 mod feed;
 mod listeners;
 mod names;
+mod returns;
 mod seldom;
 pub mod stats;
 mod tenancy;

@@ -269,3 +269,27 @@ async fn past_the_limit_of_transactions_callers_are_told_when_to_come_back() {
     gateway.send(&within("ACK", 1, &ok, "UDP", gateway.addr(), true, &ok)).await;
     cic.expect("ACK").await;
 }
+
+/// The rescue centre sees the site's callback number and calls it: Jane, who called for help, gets the call.
+#[tokio::test]
+async fn a_rescuer_who_calls_back_reaches_who_called_for_help() {
+    let Three { bed, gateway, cic } = Three::new(|_| {}).await;
+    let back = |call: &str| gateway.invite("+493023125100", call);
+    // Before, the number is nobody's.
+    gateway.send(&back("c1")).await;
+    gateway.expect("SIP/2.0 404").await;
+    let janes = cic.request("INVITE", "sip:112@cic.acme.example", "e1", "");
+    cic.send(&janes.replace("<sip:+4989555@gw.acme.example>", "<sip:+493023125101@cic.acme.example>")).await;
+    let help = gateway.expect("INVITE").await;
+    assert!(header(&help, "P-Asserted-Identity").contains("+493023125100"), "{help}");
+    gateway.send(&respond(&help, "486 Busy Here", "g", "")).await;
+    cic.expect("SIP/2.0 486").await;
+    gateway.expect("ACK").await;
+    gateway.send(&back("c2")).await;
+    let rings = cic.expect("INVITE").await;
+    assert!(rings.starts_with("INVITE sip:+493023125101@"), "{rings}");
+    let of = |hop: &&Hop| hop.call_id == "c2";
+    let hops = bed.hops();
+    let reasons = hops.iter().find(of).unwrap().reasons.join("\n");
+    assert!(reasons.contains("+ emergency-callback: +493023125100 was shown for jane"), "{reasons}");
+}

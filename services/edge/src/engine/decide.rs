@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tandem_domain::id::TrunkName;
 use tandem_domain::routing::attempt::{self, CallAttempt, Method};
+use tandem_domain::routing::callback;
 use tandem_domain::routing::decide;
 use tandem_domain::routing::decision::{Carriage, Decision, Outcome, Reason};
 use tandem_domain::routing::trail::{NoTrail, Steps};
@@ -75,6 +76,12 @@ impl Engine {
         let facts =
             attempt::Facts { leaving: self.state.draining && is_invite, ..self.facts(&question, now) };
         let decided = self.decide(&question, facts, now);
+        if decided.decision.emergency && is_invite {
+            let attempt = said.attempt(ingress.as_str(), Method::Invite);
+            if let Some(returns) = callback::returns(&owner.tenant, &attempt) {
+                self.state.calls_for_help.note(owner.scope, returns, now);
+            }
+        }
         let route = match decided.decision.outcome {
             Outcome::Route(route) => route,
             Outcome::Reject(rejection) => {
@@ -109,7 +116,8 @@ impl Engine {
     /// The facts for a question.
     pub(super) fn facts(&self, q: &Question<'_>, now: Now) -> attempt::Facts {
         let config = q.tenant.config().map(|c| &**c);
-        self.state.live.of(q.scope, config, now, self.clock.unix_micros() / 1_000)
+        let live = self.state.live.of(q.scope, config, now, self.clock.unix_micros() / 1_000);
+        attempt::Facts { returns: self.state.calls_for_help.of(q.scope, now), ..live }
     }
 
     /// Decides, counts it and tells the observer.

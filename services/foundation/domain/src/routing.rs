@@ -10,6 +10,7 @@
 
 pub mod attempt;
 mod call;
+pub mod callback;
 pub mod decide;
 pub mod decision;
 mod endpoint;

@@ -301,6 +301,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             cic_silent_seconds,
             attempts_alike,
             attempts_by_number: attempts_alike,
+            returns: Vec::new(),
             leaving: false,
             agent: agent.map(common::user),
             endpoints,

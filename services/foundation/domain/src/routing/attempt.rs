@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::id::{SiteName, TrunkName, UserId};
+use crate::number::Number;
 
 /// A call as it came in. Strings are borrowed from the message or request; nothing is decoded yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,6 +121,8 @@ pub struct Facts {
     pub attempts_alike: u16,
     /// The same of callers with the same number, however they are shown beside it.
     pub attempts_by_number: u16,
+    /// The calls for help of the last half hour, one of each callback number, the last (domain rules 9.1).
+    pub returns: Vec<Returns>,
     /// Whether the element that asks is leaving: it takes no new call but one for help.
     pub leaving: bool,
     /// The agent that CIC chose for a queued call, if the plan is asked about one.
@@ -133,6 +136,17 @@ pub struct Facts {
     /// Options 2 and 3, a question of the plan: whether Tandem's edge stands where it can (between the gateway
     /// and CIC or Mediation, and between Mediation and CIC). Under option 1 it is the proxy, asked or not.
     pub edge_in_path: bool,
+}
+
+/// A call for help, and by which number the caller is called back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Returns {
+    /// The number that was shown to the rescuer.
+    pub callback: Number,
+    /// The caller's.
+    pub to: Number,
+    /// How long ago it was, in seconds.
+    pub ago_seconds: u32,
 }
 
 /// An address that did not answer.

@@ -68,6 +68,13 @@ fn shown_ingress(attempt: &CallAttempt<'_>, reason: Reason) -> String {
     format!("\"{}\": {}", shown(name), reason.hint())
 }
 
+/// What is called, and whose way is taken: of a rescuer who calls back the number of who called for help.
+#[derive(Clone, Copy, Debug)]
+struct Called {
+    called: Number,
+    number: Number,
+}
+
 /// Where a call goes next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Next {
@@ -112,17 +119,18 @@ impl<'a> Call<'a> {
             });
             return self.reject::<T>(Owner::NotLookedUp, None, Reason::LoopDetected);
         }
-        let number = match self.number(trail) {
+        let called = match self.number(trail) {
             Ok(number) => number,
             Err(reason) => return self.reject::<T>(Owner::NotLookedUp, None, reason),
         };
+        let number = self.called_back(called, trail).unwrap_or(called);
         let owned = match self.owner(number, trail) {
             Ok(owned) => owned,
-            Err((owner, reason)) => return self.reject::<T>(owner, Some(number), reason),
+            Err((owner, reason)) => return self.reject::<T>(owner, Some(called), reason),
         };
         match self.next(number, &owned, trail) {
-            Ok(next) => self.route(number, &owned, next, trail),
-            Err(reason) => self.reject::<T>(owned.owner, Some(number), reason),
+            Ok(next) => self.route(Called { called, number }, &owned, next, trail),
+            Err(reason) => self.reject::<T>(owned.owner, Some(called), reason),
         }
     }
 

@@ -103,6 +103,8 @@ rules! {
     InboundOption = "inbound-option", "3.2";
     /// A number never goes back to the system it came from.
     NoReturn = "no-return", "3.3";
+    /// A rescuer calls back whoever called for help.
+    EmergencyCallback = "emergency-callback", "9.1";
     /// An element that leaves takes no new call.
     Leaving = "leaving", "3.2";
     /// Too many unanswered attempts alike.

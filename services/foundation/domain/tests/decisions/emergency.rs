@@ -1,10 +1,13 @@
 //! Emergency calls: before everything, always (domain rules 9.1).
 
 use tandem_domain::document::terms::{InboundOption, Model};
-use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts};
-use tandem_domain::routing::decision::{Carriage, Decision, Reason, Treatment};
+use tandem_domain::number::Number;
+use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts, Method, Returns};
+use tandem_domain::routing::callback;
+use tandem_domain::routing::decision::{Carriage, Decision, Owner, Reason, Treatment};
+use tandem_domain::routing::trail::Rule;
 
-use crate::common::{MODELS, World, by_trunk, by_user};
+use crate::common::{MODELS, World, by_trunk, by_user, user};
 use crate::outcome;
 
 /// The trunks that help is called by, in order, and what is dialled at the first.
@@ -179,4 +182,69 @@ fn a_rescuer_is_always_told_who_calls() {
     let (decision, _) = world.decide(&attempt, &Facts::default());
     let identity = &outcome(&decision).unwrap().targets[0].identity;
     assert_eq!((identity.asserted.len(), identity.privacy), (0, Some("id")));
+}
+
+/// Who calls a site's callback number within half an hour of a call for help gets whoever called, and whoever the number
+/// is for where that one does not answer.
+#[test]
+fn a_rescuer_who_calls_back_gets_who_called_for_help() {
+    let callback = number("+49305550100");
+    let from = |number: &'static str| Caller { from: number, ..Caller::default() };
+    let world = World::new(Model::OnPremises, InboundOption::ProxyFirst);
+    let view = world.view();
+    let dials = |caller| callback::returns(&view, &CallAttempt { caller, ..by_trunk("cic", "112") });
+    let hers = number("+49305550101");
+    assert_eq!(dials(from("sip:+49305550101@cic.acme.example")), Some((callback, hers)));
+    assert_eq!(dials(from("sip:+4989999@cic.acme.example")), None, "nobody of the tenant's");
+    assert_eq!(callback::returns(&view, &by_trunk("cic", "+49305550202")), None, "no call for help");
+
+    let facts = |ago_seconds| Facts {
+        returns: vec![Returns { callback, to: hers, ago_seconds }],
+        ..Facts::default()
+    };
+    let way = |attempt: &CallAttempt<'_>, facts: &Facts| {
+        let (decision, trail) = world.decide(attempt, facts);
+        let steps = trail.0.iter().filter(|s| s.rule == Rule::EmergencyCallback);
+        let steps: Vec<String> = steps.map(|s| s.words.to_string()).collect();
+        let to = outcome(&decision).ok().map(|r| r.targets[0].request_uri.to_string());
+        assert_eq!(decision.called, Some(callback));
+        (decision.owner, to, steps)
+    };
+    let rings = by_trunk("gw", "+49305550100");
+    let (usual, usual_to, steps) = way(&rings, &Facts::default());
+    assert!(steps.is_empty());
+    let (owner, to, steps) = way(&rings, &facts(1_799));
+    assert_eq!(owner, Owner::CicUser(user("r1")));
+    assert!(to.as_ref().unwrap().contains("305550101"), "{to:?}");
+    assert!(steps[0].contains("called for help 29 min ago: it leads back to +49305550101"), "{steps:?}");
+    // Half an hour is over; a number of nobody; from inside; and as the way on from who did not answer.
+    let (owner, to, steps) = way(&rings, &facts(1_801));
+    assert_eq!((owner, to), (usual.clone(), usual_to.clone()));
+    assert!(steps[0].contains("more than half an hour ago"), "{steps:?}");
+    let nobodys = Facts {
+        returns: vec![Returns { callback, to: number("+49305550999"), ago_seconds: 1 }],
+        ..Facts::default()
+    };
+    assert_eq!(way(&rings, &nobodys).0, usual);
+    let inside = CallAttempt { caller: from("sip:+49305550103@x"), ..by_trunk("lync", "+49305550100") };
+    assert_eq!(way(&inside, &facts(1)).0, way(&inside, &Facts::default()).0);
+    let on = CallAttempt { method: Method::Redirect, ..rings };
+    assert_eq!(way(&on, &facts(1)).0, usual);
+}
+
+/// Of a user whom Lync rings Tandem has the treatment: it leads to whoever the callback number is for.
+#[test]
+fn a_rescuer_is_not_left_without_an_answer() {
+    let (callback, lync) = (number("+49305550100"), number("+49305550202"));
+    let world = World::new(Model::OnPremises, InboundOption::ProxyFirst);
+    let facts = Facts { returns: vec![Returns { callback, to: lync, ago_seconds: 60 }], ..Facts::default() };
+    let (decision, _) = world.decide(&by_trunk("gw", "+49305550100"), &facts);
+    let treatment = &outcome(&decision).unwrap().treatment;
+    let to = Some("+49305550100");
+    assert_eq!((treatment.on_busy.as_deref(), treatment.on_unreachable.as_deref()), (to, to));
+    assert_eq!(treatment.on_no_answer.as_ref().map(|(to, _)| &**to), to);
+}
+
+fn number(text: &str) -> Number {
+    Number::parse_canonical(text).unwrap()
 }

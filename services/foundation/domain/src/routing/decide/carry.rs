@@ -5,8 +5,8 @@ use super::super::decision::{Carriage, Decision, Outcome, Owner, Route, Treatmen
 use super::super::lookup;
 use super::super::targets;
 use super::super::trail::{Rule, Trail, Verdict};
-use super::Next;
 use super::out::{self, Request, Writer};
+use super::{Called, Next};
 use crate::document::terms::TrunkRole;
 use crate::number::Number;
 use crate::tenant::TrunkIx;
@@ -14,15 +14,15 @@ use crate::tenant::TrunkIx;
 impl<'a> Call<'a> {
     pub(super) fn route<T: Trail>(
         &self,
-        number: Number,
+        called: Called,
         owned: &Owned<'a>,
         next: Next,
         trail: &mut T,
     ) -> Decision {
         let writer = Writer { call: self, request: Request::Number(next.number), emergency: None };
-        let treatment = self.treatment(number, owned, &next, trail);
+        let treatment = self.treatment(called, owned, &next, trail);
         let route = self.carry(&writer, &next.trunks, treatment, next.survivable, trail);
-        self.answer(owned.owner.clone(), Some(number), false, Outcome::Route(route))
+        self.answer(owned.owner.clone(), Some(called.called), false, Outcome::Route(route))
     }
 
     pub(super) fn carry<T: Trail>(
@@ -46,7 +46,7 @@ impl<'a> Call<'a> {
     /// What happens when nobody takes the call: the number's own treatment, the user's or workgroup's, the tenant's.
     pub(super) fn treatment<T: Trail>(
         &self,
-        number: Number,
+        Called { called, number }: Called,
         owned: &Owned<'a>,
         next: &Next,
         trail: &mut T,
@@ -77,12 +77,14 @@ impl<'a> Call<'a> {
         if let Some(assignment) = owned.assigned.and_then(|n| lookup::assignment(self.view, n)) {
             all = all.with(&assignment.treatments);
         }
-        // A call is not forwarded to the number that was called.
-        let other = |to: Option<Number>| to.filter(|n| *n != number && *n != next.number);
+        // A call is not forwarded to the number that was called; a rescuer who calls back is, to whoever it is for.
+        let back = (called != number).then_some(called);
+        let to =
+            |to: Option<Number>| back.or(to.filter(|n| *n != number && *n != next.number)).map(out::boxed);
         let treatment = Treatment {
-            on_busy: other(all.on_busy).map(out::boxed),
-            on_no_answer: other(all.on_no_answer).map(|n| (out::boxed(n), all.no_answer_seconds)),
-            on_unreachable: other(all.on_unreachable).map(out::boxed),
+            on_busy: to(all.on_busy),
+            on_no_answer: to(all.on_no_answer).map(|to| (to, all.no_answer_seconds)),
+            on_unreachable: to(all.on_unreachable),
         };
         trail.step(Rule::Treatment, Verdict::Applied, || out::treatment_words(&treatment).into());
         treatment

@@ -169,7 +169,8 @@ impl<'c, 'a> Planner<'c, 'a> {
             });
             return Ok(Aim { number: None, owned: Owned::pstn(), rings_at_once: false });
         }
-        let number = self.call.number(trail).map_err(|r| (None, r))?;
+        let called = self.call.number(trail).map_err(|r| (None, r))?;
+        let number = self.call.called_back(called, trail).unwrap_or(called);
         if let Some(user) = self.lync_hits(number) {
             self.passes_edge(number).map_err(|reason| (Some(number), reason))?;
             trail.step(Rule::InboundOption, Verdict::Won, || {
