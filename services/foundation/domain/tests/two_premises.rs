@@ -12,8 +12,10 @@ use common::{OPTIONS, World, by_trunk, by_user, tenant};
 use proptest::prelude::*;
 use proptest::sample::select;
 use tandem_domain::document::directory::{NumberAssignment, User};
-use tandem_domain::document::policy::{NumberRoute, TenantSpec, Treatments};
-use tandem_domain::document::terms::{AssignmentKind, InboundOption, Model, RouteOwner, TrunkRole};
+use tandem_domain::document::policy::{MediaSelection, NumberRoute, TenantSpec, Treatments};
+use tandem_domain::document::terms::{
+    AssignmentKind, InboundOption, MediaPath, Model, RouteOwner, TrunkRole,
+};
 use tandem_domain::id::{Revision, WorkgroupId};
 use tandem_domain::number::{Digits, Number};
 use tandem_domain::record::{Change, Kind, PolicyRecord, Record};
@@ -99,6 +101,35 @@ fn shape() -> impl Strategy<Value = Shape> {
             plain,
         },
     )
+}
+
+/// What is recorded, and by a media server of which premises.
+#[derive(Clone, Debug)]
+struct MediaShape {
+    server: &'static str,
+    recorded: bool,
+    always_in: bool,
+    /// Whether those of both may be chosen.
+    both: bool,
+}
+
+fn media() -> impl Strategy<Value = MediaShape> {
+    let server = select(&["berlin", "vienna"][..]);
+    (server, any::<bool>(), any::<bool>(), any::<bool>())
+        .prop_map(|(server, recorded, always_in, both)| MediaShape { server, recorded, always_in, both })
+}
+
+impl MediaShape {
+    fn apply(&self, spec: &mut TenantSpec) {
+        let sites = if self.both { vec!["berlin", "vienna"] } else { vec![self.server] };
+        let sites = sites.into_iter().map(str::to_owned).collect();
+        spec.media.selection = Some(MediaSelection { any: false, exclude: Vec::new(), sites });
+        spec.media.recorded = self.recorded;
+        spec.media.path = Some(if self.always_in { MediaPath::AlwaysIn } else { MediaPath::Dynamic });
+        spec.placement.media_server = Some(self.server.to_owned());
+        let server = spec.trunks.iter_mut().find(|t| t.role == TrunkRole::MediaServer);
+        server.unwrap().site = Some(self.server.to_owned());
+    }
 }
 
 impl Shape {
@@ -308,6 +339,42 @@ proptest! {
                 _ => Some(TrunkRole::Gateway),
             });
             prop_assert!(plan.rejected.is_some() || expected == first, "{trunk} {called}: {first:?}, {way}");
+        }
+    }
+
+    /// Local control: audio touches the cloud nowhere, whichever gateway brings the call and wherever the called sits; and
+    /// it crosses between the premises only where its two ends, or the media server, stand in different ones. What the
+    /// carrier in the cloud brings or takes begins or ends there, and is left out.
+    #[test]
+    fn local_control_keeps_audio_on_the_premises_of_two(
+        shape in shape(), entries in proptest::collection::vec(entry(), 0..6), media in media(),
+        silent in proptest::option::of(0_u32..60), down: bool,
+    ) {
+        let mut world = Shape { model: Model::LocalControl, ..shape }.world();
+        media.apply(&mut world.spec);
+        let view = applied(&world, &entries);
+        let view = view.tenant("acme").unwrap();
+        prop_assert_eq!(view.refused(), None);
+        let facts = Facts { cic_silent_seconds: silent, premises_media_server_down: down, ..Facts::default() };
+        let by_trunks = ["gw-berlin", "gw-berlin-2", "gw-vienna", "cic", "lync"].into_iter();
+        let by_trunks = by_trunks.flat_map(|t| CALLED.map(|c| by_trunk(t, c)));
+        for attempt in by_trunks.chain(PEOPLE.iter().flat_map(|u| CALLED.map(|c| by_user(u, c)))) {
+            let plan = plan(view, &attempt, &facts, &mut NoTrail);
+            if plan.hops.iter().any(|hop| hop.element == Element::Gw && hop.site.is_cloud()) {
+                continue;
+            }
+            let audible = |e: Element| matches!(e, Element::Gw | Element::Med | Element::Cph | Element::Lph);
+            let ends = plan.hops.iter().filter(|hop| audible(hop.element)).map(|hop| hop.site.as_str());
+            let ends: BTreeSet<&str> = ends.collect();
+            prop_assert!(!ends.contains("cloud"), "{attempt:?}: {plan:?}");
+            let anchor = plan.anchored_at.as_ref().map(|(_, site)| site.as_str());
+            prop_assert!(anchor != Some("cloud"), "{attempt:?}: {plan:?}");
+            let (direct, with_server) = plan.media_crossings;
+            // What reaches nobody has no audio, but for the caller's own station that was rung first.
+            let as_ends = (direct == 0) == (ends.len() <= 1) || plan.rejected.is_some();
+            prop_assert!(as_ends, "{attempt:?}: {plan:?}");
+            let together = ends.iter().all(|site| *site == media.server);
+            prop_assert!(with_server == 0 || !together, "{attempt:?}: {plan:?}");
         }
     }
 
