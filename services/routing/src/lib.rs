@@ -20,7 +20,9 @@ mod listing;
 mod ring;
 mod route;
 mod service;
+mod stream;
 mod told;
+mod stream;
 
 pub use config::Config;
 pub use feed::{EdgeStatus, Edges};
@@ -30,15 +32,16 @@ use tandem_cell::Cell;
 
 use tandem_proto::routing::v1::edge_feed_server::EdgeFeedServer;
 use tandem_runtime::drain::Life;
-use tandem_runtime::serve::{Server, Unary};
+use tandem_proto::routing::v1::routing_server::RoutingServer;
+use tandem_runtime::serve::{MESSAGE_BYTES_MAX, Server};
 use tandem_wire::limits::FEED_BYTES_MAX;
 
 /// The gRPC services of routing, ready for a server.
 pub struct Services {
     /// `tandem.routing.v1.Routing`.
-    routing: grpc::Server,
-    /// Its `RouteCall`, answered from bytes.
-    route_call: Arc<dyn Unary>,
+    routing: RoutingServer<grpc::Grpc>,
+    /// Its `RouteCall` and `RouteCalls`, answered from bytes.
+    bytes: Arc<service::Service>,
     /// `tandem.routing.v1.EdgeFeed`.
     feed: EdgeFeedServer<feed::Feed>,
     /// The edges that follow the feed now.
@@ -52,8 +55,9 @@ pub fn build(life: &Life, cell: &Cell, config: &Config) -> Services {
     let edges = Edges::new(config.edges_max);
     let feed = feed::Feed::new(life.clone(), cell.clone(), edges.clone(), service.clone());
     Services {
-        routing: grpc::Server::new(grpc::Grpc::new(service.clone(), life.drain.clone())),
-        route_call: Arc::new(service),
+        routing: RoutingServer::new(grpc::Grpc::new(service.clone()))
+            .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        bytes: Arc::new(service),
         feed: EdgeFeedServer::new(feed).max_decoding_message_size(FEED_BYTES_MAX),
         edges,
     }
@@ -64,7 +68,8 @@ impl Services {
     pub fn serve(self, server: Server) -> Server {
         server
             .service(self.routing)
-            .lean("/tandem.routing.v1.Routing/RouteCall", self.route_call)
+            .lean("/tandem.routing.v1.Routing/RouteCall", self.bytes.clone())
+            .streamed("/tandem.routing.v1.Routing/RouteCalls", self.bytes)
             .service(self.feed)
     }
 }

@@ -1,18 +1,17 @@
-//! `RouteCall` and `RouteCalls`, answered from bytes: no message is built on the way of a decision.
+//! `RouteCall`, answered from bytes: no message is built on the way of a decision.
 //!
 //! What is not in the plain form that clients write ([`RouteCall`]) is decoded as a message and written plainly
 //! first, so that there is one path.
 
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::Bytes;
 use prost::Message as _;
 use tandem_proto::routing::v1 as pb;
 use tandem_runtime::serve::{Answer, Deadline, Reply, Unary};
 use tandem_wire::caller::Caller;
-use tandem_wire::decision::{write, write_answer};
+use tandem_wire::decision::write;
 use tandem_wire::request::RouteCall;
 use tandem_wire::status::Refusal;
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use crate::service::Service;
 
@@ -20,7 +19,7 @@ use crate::service::Service;
 const ANSWER_BYTES: usize = 1024;
 
 /// A request's message, in its plain form.
-pub(crate) struct Plain(Bytes);
+pub(crate) struct Plain(pub(crate) Bytes);
 
 impl Plain {
     /// Takes a message.
@@ -66,39 +65,6 @@ impl Service {
         pb::Decision::decode(out.get(Reply::ROOM..).unwrap_or_default()).map_err(|_| Refusal::internal())
     }
 
-    /// Answers a request of a stream with a `RouteCallsResponse`. A call that cannot be decided ends nothing but
-    /// itself.
-    pub(crate) async fn answer_one(
-        &self,
-        caller: &Caller,
-        plain: &Plain,
-        deadline: Option<Deadline>,
-    ) -> Bytes {
-        let (tag, decided) = match read(plain) {
-            Ok(call) => (call.tag, self.answer_call(caller, &call, deadline).await),
-            Err(refusal) => (0, Err(refusal)),
-        };
-        let refused = |refusal: Refusal| {
-            let failure = pb::route_calls_response::Result::Failure(refusal.into_failure());
-            pb::RouteCallsResponse { tag, result: Some(failure) }.encode_to_vec()
-        };
-        decided.unwrap_or_else(refused).into()
-    }
-
-    async fn answer_call(
-        &self,
-        caller: &Caller,
-        call: &RouteCall<'_>,
-        deadline: Option<Deadline>,
-    ) -> Result<Vec<u8>, Refusal> {
-        let tenant = self.tenant(caller, call.parent, call.min_revision, deadline).await?;
-        let mut out = Vec::with_capacity(ANSWER_BYTES);
-        self.route(&tenant, call, &mut out, |out, decision, made| {
-            write_answer(out, call.tag, decision, made)
-        })?;
-        Ok(out)
-    }
-
     /// Answers at once, unless a revision must be waited for.
     fn answer_now(&self, caller: &Caller, plain: &Plain) -> Result<Option<Vec<u8>>, Refusal> {
         let call = read(plain)?;
@@ -109,7 +75,7 @@ impl Service {
     }
 }
 
-fn read(plain: &Plain) -> Result<RouteCall<'_>, Refusal> {
+pub(crate) fn read(plain: &Plain) -> Result<RouteCall<'_>, Refusal> {
     RouteCall::read(&plain.0).ok_or_else(|| {
         tracing::error!("a message that was written plainly is not plain");
         Refusal::internal()
@@ -137,43 +103,5 @@ impl Unary for Service {
                 }))
             }
         }
-    }
-}
-
-/// The codec of a method whose messages stay bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Bare;
-
-impl Codec for Bare {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Bare {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put(message);
-        Ok(())
-    }
-}
-
-impl Decoder for Bare {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(message.copy_to_bytes(message.remaining())))
     }
 }

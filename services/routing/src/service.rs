@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use tandem_cell::Cell;
-use tandem_cell::follower::Snapshot;
+use tandem_cell::follower::{Guard, Snapshot};
 use tandem_domain::id::{Revision, TenantId};
 use tandem_domain::number::Number;
 use tandem_domain::routing::attempt::Facts;
@@ -59,6 +59,19 @@ impl Service {
         Self(Arc::new(Inner { cell, ring, told, signer: Signer::new(Key::new(key), None), process }))
     }
 
+    /// The facts now.
+    ///
+    /// # Errors
+    /// `VIEW_NOT_READY` until they were read once.
+    pub(crate) fn snapshot(&self) -> Result<Guard<Arc<Snapshot>>, Refusal> {
+        let view = self.0.cell.view();
+        if !view.is_synchronised() {
+            let message = "the view is not synchronised yet; ask another replica";
+            return Err(Refusal::new(Reason::ViewNotReady, message));
+        }
+        Ok(view.load())
+    }
+
     /// The tenant that a request names, as its caller may see it, if the view has reached the revision that it asks
     /// for at least. None: not yet.
     pub(crate) fn tenant_now(
@@ -67,16 +80,16 @@ impl Service {
         parent: &str,
         min_revision: u64,
     ) -> Result<Option<Arc<TenantView>>, Refusal> {
-        let view = self.0.cell.view();
-        if !view.is_synchronised() {
-            return Err(Refusal::new(
-                Reason::ViewNotReady,
-                "the view is not synchronised yet; ask another replica",
-            ));
+        let snapshot = self.snapshot()?;
+        let tenant = find(caller, parent, &snapshot)?;
+        if min_revision == 0 {
+            return Ok(Some(Arc::clone(tenant)));
         }
-        let tenant = find(caller, parent, &view.load())?;
-        let reached = min_revision == 0 || view.reached(tenant.id()).0 >= min_revision;
-        Ok(reached.then_some(tenant))
+        if self.0.cell.view().reached(tenant.id()).0 < min_revision {
+            return Ok(None);
+        }
+        // What was reached is in the snapshot that is loaded after that, not in the one before.
+        find(caller, parent, &*self.snapshot()?).map(|tenant| Some(Arc::clone(tenant)))
     }
 
     /// The same, waiting for the revision within the deadline.
@@ -91,13 +104,13 @@ impl Service {
             return Ok(tenant);
         }
         let view = self.0.cell.view();
-        let id = find(caller, parent, &view.load())?.id().clone();
+        let id = find(caller, parent, &*self.snapshot()?)?.id().clone();
         // A tenth of what is left is kept, so that the caller hears why before its own patience ends.
         let left = deadline.map_or(WAIT, |d| d.remaining());
         let until = tokio::time::Instant::now() + left.mul_f32(0.9);
         let waited = view.wait_for(&id, Revision(min_revision), until).await;
         let snapshot = waited.map_err(|late| Refusal::new(Reason::RevisionNotReached, late.to_string()))?;
-        find(caller, parent, &snapshot)
+        find(caller, parent, &snapshot).cloned()
     }
 
     fn stale_ms(&self, now_us: u64) -> u64 {
@@ -211,6 +224,11 @@ impl Service {
     }
 }
 
-fn find(caller: &Caller, parent: &str, snapshot: &Snapshot) -> Result<Arc<TenantView>, Refusal> {
-    caller.tenant("parent", parent, |name| snapshot.view.tenant(name).cloned())
+/// The tenant that a request names, as its caller may see it.
+pub(crate) fn find<'s>(
+    caller: &Caller,
+    parent: &str,
+    snapshot: &'s Snapshot,
+) -> Result<&'s Arc<TenantView>, Refusal> {
+    caller.tenant("parent", parent, |name| snapshot.view.tenant(name))
 }

@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
+pub use arc_swap::Guard;
 use tandem_domain::id::{Revision, TenantId};
 use tandem_domain::record::{self, Change};
 use tandem_domain::view::View;

@@ -16,6 +16,7 @@
 //! - a name is at any time borne by one incarnation, which the tenant's own record names; what another
 //!   incarnation left is not reached, and what a dead one still sends is dropped.
 
+mod ahead;
 mod entry;
 mod keyed;
 pub(crate) mod names;
@@ -35,6 +36,7 @@ use crate::ingress::{Arrival, Resolution};
 use crate::number::index::Index;
 use crate::record::{Change, Kind, Record};
 use crate::tenant::TrunkIx;
+pub use ahead::read_ahead;
 pub use entry::{Conflict, Entries, Entry};
 pub(crate) use keyed::Numbered;
 use names::Of;

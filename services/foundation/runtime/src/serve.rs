@@ -24,6 +24,7 @@
 
 mod connection;
 mod deadline;
+mod flow;
 mod guard;
 mod health;
 mod lean;
@@ -45,6 +46,7 @@ use tonic::service::{Routes, RoutesBuilder};
 
 pub use connection::Peer;
 pub use deadline::{Deadline, Deadlines, Limits};
+pub use flow::{Progress, Replies, Streamed};
 pub use health::Health;
 pub use lean::{Answer, Reply, Unary};
 pub use pipe::{PipeListener, pipe};
@@ -113,7 +115,7 @@ pub struct Server {
     reflection: bool,
     deadlines: Deadlines,
     connections: Connections,
-    lean: Vec<(&'static str, Arc<dyn Unary>)>,
+    short: guard::Short,
     gate: Option<Arc<Gate>>,
     sockets: Vec<(TcpListener, Option<Tls>)>,
     pipes: Vec<PipeListener>,
@@ -132,7 +134,7 @@ impl Server {
             reflection: false,
             deadlines: Deadlines::default(),
             connections: Connections::default(),
-            lean: Vec::new(),
+            short: guard::Short::default(),
             gate: None,
             sockets: Vec::new(),
             pipes: Vec::new(),
@@ -152,7 +154,14 @@ impl Server {
     /// Answers a unary method (as in `/tandem.routing.v1.Routing/RouteCall`) from bytes wherever that can be. A
     /// [`service`](Self::service) must serve it too.
     pub fn lean(mut self, method: &'static str, unary: Arc<dyn Unary>) -> Self {
-        self.lean.push((method, unary));
+        self.short.unary.push((method, unary));
+        self
+    }
+
+    /// Answers a bidirectional method (as in `/tandem.routing.v1.Routing/RouteCalls`) from bytes, unless its messages
+    /// are compressed: then, and for what it takes, the [`service`](Self::service) that must serve it too is asked.
+    pub fn streamed(mut self, method: &'static str, streamed: Arc<dyn Streamed>) -> Self {
+        self.short.streamed.push((method, streamed));
         self
     }
 
@@ -242,7 +251,7 @@ impl Server {
         }
         let guard = guard::Guard::new(
             self.routes.routes().prepare(),
-            self.lean,
+            self.short,
             self.deadlines,
             self.gate,
             self.chance.clone(),

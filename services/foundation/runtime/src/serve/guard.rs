@@ -18,6 +18,7 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::deadline::{Deadline, Deadlines, LEAST, asked};
+use super::flow::{self, Streamed};
 use super::lean::{self, Unary};
 use super::refusal::{INTERNAL_TEXT, explain, refusal};
 use super::stream::Guarded;
@@ -34,10 +35,22 @@ pub(super) struct Guard(Arc<Shared>);
 struct Shared {
     routes: Routes,
     deadlines: Deadlines,
-    lean: Vec<(&'static str, Arc<dyn Unary>)>,
+    short: Short,
     gate: Option<Arc<Gate>>,
     chance: Chance,
     drain: Drain,
+}
+
+/// Methods that are answered from bytes. A few at the most: a walk beats a hash.
+#[derive(Default)]
+pub(super) struct Short {
+    pub(super) unary: Vec<(&'static str, Arc<dyn Unary>)>,
+    pub(super) streamed: Vec<(&'static str, Arc<dyn Streamed>)>,
+}
+
+/// Who answers a method.
+fn of<T: ?Sized>(methods: &[(&'static str, Arc<T>)], path: &str) -> Option<Arc<T>> {
+    methods.iter().find(|(method, _)| *method == path).map(|(_, answers)| Arc::clone(answers))
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -45,13 +58,13 @@ type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + 
 impl Guard {
     pub(super) fn new(
         routes: Routes,
-        lean: Vec<(&'static str, Arc<dyn Unary>)>,
+        short: Short,
         deadlines: Deadlines,
         gate: Option<Arc<Gate>>,
         chance: Chance,
         drain: Drain,
     ) -> Self {
-        Self(Arc::new(Shared { routes, deadlines, lean, gate, chance, drain }))
+        Self(Arc::new(Shared { routes, deadlines, short, gate, chance, drain }))
     }
 
     /// Answers one call. Never fails: whatever goes wrong is a status.
@@ -85,8 +98,12 @@ impl Guard {
 
     /// By the short way where the method has one and the request fits it, else by the generated server.
     async fn handle(self, parts: Parts, body: Incoming) -> Response<Body> {
-        let lean = self.0.lean(parts.uri.path()).filter(|_| lean::fits(&parts.method, &parts.headers));
-        let body = match lean {
+        let (short, path) = (&self.0.short, parts.uri.path());
+        if let Some(streamed) = of(&short.streamed, path).filter(|_| flow::fits(&parts.headers)) {
+            return flow::response(streamed, body, parts.extensions, self.0.drain.clone());
+        }
+        let unary = of(&short.unary, path).filter(|_| lean::fits(&parts.method, &parts.headers));
+        let body = match unary {
             None => Body::new(body),
             Some(unary) => match lean::take(body).await {
                 lean::Taken::Whole(message) => {
@@ -124,11 +141,6 @@ impl Shared {
             gate(path, &parts.headers, &mut parts.extensions)?;
         }
         Ok(timeout)
-    }
-
-    /// Who answers a method by the short way. A few at the most: a walk beats a hash.
-    fn lean(&self, path: &str) -> Option<Arc<dyn Unary>> {
-        self.lean.iter().find(|(method, _)| *method == path).map(|(_, unary)| unary.clone())
     }
 }
 

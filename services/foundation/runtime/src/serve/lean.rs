@@ -19,7 +19,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 /// Five bytes before each message: whether it is compressed, and its length (gRPC over HTTP/2).
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// Answers a unary method from the bytes of its request.
 pub trait Unary: Send + Sync + 'static {
@@ -38,7 +38,7 @@ pub enum Answer {
 
 /// An encoded message on its way out.
 #[derive(Debug)]
-pub struct Reply(Bytes);
+pub struct Reply(pub(super) Bytes);
 
 impl Reply {
     /// How many bytes of room a reply's buffer has before its message.
@@ -55,12 +55,17 @@ impl Reply {
     /// The reply of a buffer whose message begins after the room.
     #[must_use]
     pub fn new(mut buffer: Vec<u8>) -> Self {
-        // A message of 4 GiB cannot be: it would have been a request's to ask for.
-        let len = u32::try_from(buffer.len().saturating_sub(PREFIX)).unwrap_or(u32::MAX);
-        if let Some(place) = buffer.get_mut(1..PREFIX) {
-            place.copy_from_slice(&len.to_be_bytes());
-        }
+        complete(&mut buffer);
         Self(buffer.into())
+    }
+}
+
+/// Writes the length of a message into the prefix before it.
+pub(super) fn complete(framed: &mut [u8]) {
+    // A message of 4 GiB cannot be: it would have been a request's to ask for.
+    let len = u32::try_from(framed.len().saturating_sub(PREFIX)).unwrap_or(u32::MAX);
+    if let Some(place) = framed.get_mut(1..PREFIX) {
+        place.copy_from_slice(&len.to_be_bytes());
     }
 }
 

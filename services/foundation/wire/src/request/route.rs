@@ -71,6 +71,12 @@ impl<'a> RouteCall<'a> {
         crate::plan::read_assumptions(Some(message))
     }
 
+    /// What is called, as it was written. None: the request says nothing of a call.
+    #[must_use]
+    pub fn called(&self) -> Option<&'a str> {
+        self.attempt.map(|attempt| attempt.called)
+    }
+
     /// The `CallAttempt` as it came, encoded.
     #[must_use]
     pub const fn attempt_bytes(&self) -> &'a [u8] {

@@ -1,0 +1,159 @@
+//! `RouteCalls`, answered from bytes: requests that came together are decided together, by one snapshot.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use prost::Message as _;
+use smallvec::SmallVec;
+use tandem_cell::follower::Snapshot;
+use tandem_domain::number::Number;
+use tandem_domain::view::{TenantView, read_ahead};
+use tandem_proto::routing::v1 as pb;
+use tandem_runtime::serve::{Deadline, Progress, Replies, Reply, Streamed};
+use tandem_wire::caller::Caller;
+use tandem_wire::decision::write_answer;
+use tandem_wire::request::RouteCall;
+use tandem_wire::status::Refusal;
+use tonic::Status;
+
+use crate::route::{Plain, read};
+use crate::service::{Service, find};
+
+/// What most answers fit in, in bytes.
+const ANSWER_BYTES: usize = 512;
+
+/// Requests as they came; none: one that is not plain.
+type Calls<'a> = SmallVec<[Option<RouteCall<'a>>; 32]>;
+
+impl Streamed for Service {
+    fn call(&self, messages: &[Bytes], extensions: &http::Extensions, replies: &mut Replies) -> Progress {
+        let caller = match Caller::within(extensions) {
+            Ok(caller) => caller,
+            Err(refusal) => return Progress::Ends(refusal.into()),
+        };
+        let calls: Calls<'_> = messages.iter().map(|message| RouteCall::read(message)).collect();
+        let snapshot = self.snapshot();
+        if let Ok(snapshot) = &snapshot {
+            look_ahead(&caller, &calls, snapshot);
+        }
+        let snapshot = snapshot.as_deref().map(|snapshot| &**snapshot);
+        replies.reserve(messages.len() * ANSWER_BYTES);
+        for (at, (message, call)) in messages.iter().zip(&calls).enumerate() {
+            let answered = match call {
+                Some(call) => self.add(&caller, call, snapshot, replies),
+                None => match Plain::new(message.clone()) {
+                    Ok(plain) => self.add_plain(&caller, &plain, snapshot, replies),
+                    Err(status) => return Progress::Ends(status),
+                },
+            };
+            if !answered {
+                return Progress::Waits(at, self.later(caller, message.clone(), extensions));
+            }
+        }
+        Progress::Done
+    }
+}
+
+/// Looks at what most of the calls will need, before the first is decided.
+fn look_ahead(caller: &Caller, calls: &Calls<'_>, snapshot: &Snapshot) {
+    let tenant = |call: &RouteCall<'_>| {
+        let tenant: &TenantView = find(caller, call.parent, snapshot).ok()?;
+        Some((tenant, Number::parse_canonical(call.called()?)?))
+    };
+    let calls: SmallVec<[_; 32]> = calls.iter().flatten().filter_map(tenant).collect();
+    read_ahead(&calls);
+}
+
+impl Service {
+    /// Adds the answer to one request, a `RouteCallsResponse`. A call that cannot be decided ends nothing but itself.
+    /// False: it must wait for its revision.
+    fn add(
+        &self,
+        caller: &Caller,
+        call: &RouteCall<'_>,
+        snapshot: Result<&Snapshot, &Refusal>,
+        replies: &mut Replies,
+    ) -> bool {
+        let added = self.decide(caller, call, snapshot, replies);
+        added.unwrap_or_else(|refusal| refuse(replies, call.tag, refusal))
+    }
+
+    /// The same for a request that was made plain.
+    fn add_plain(
+        &self,
+        caller: &Caller,
+        plain: &Plain,
+        snapshot: Result<&Snapshot, &Refusal>,
+        replies: &mut Replies,
+    ) -> bool {
+        match read(plain) {
+            Ok(call) => self.add(caller, &call, snapshot, replies),
+            Err(refusal) => refuse(replies, 0, refusal),
+        }
+    }
+
+    fn decide(
+        &self,
+        caller: &Caller,
+        call: &RouteCall<'_>,
+        snapshot: Result<&Snapshot, &Refusal>,
+        replies: &mut Replies,
+    ) -> Result<bool, Refusal> {
+        // What a revision asks for may be newer than the snapshot.
+        let newer = match call.min_revision {
+            0 => None,
+            revision => match self.tenant_now(caller, call.parent, revision)? {
+                Some(tenant) => Some(tenant),
+                None => return Ok(false),
+            },
+        };
+        let tenant = match &newer {
+            Some(tenant) => tenant,
+            None => find(caller, call.parent, snapshot.map_err(Refusal::clone)?)?,
+        };
+        replies.add(|out| {
+            self.route(tenant, call, out, |out, decision, made| write_answer(out, call.tag, decision, made))
+        })?;
+        Ok(true)
+    }
+
+    /// The answer to a request that waits for its revision.
+    fn later(
+        &self,
+        caller: Caller,
+        message: Bytes,
+        extensions: &http::Extensions,
+    ) -> Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>> {
+        let (service, deadline) = (self.clone(), extensions.get::<Deadline>().copied());
+        Box::pin(async move {
+            let plain = Plain::new(message)?;
+            let call = read(&plain)?;
+            let tenant = service.tenant(&caller, call.parent, call.min_revision, deadline).await;
+            let mut out = Reply::buffer(ANSWER_BYTES);
+            let routed = tenant.and_then(|tenant| {
+                service.route(&tenant, &call, &mut out, |out, decision, made| {
+                    write_answer(out, call.tag, decision, made)
+                })
+            });
+            if let Err(refusal) = routed {
+                out.truncate(Reply::ROOM);
+                out.extend_from_slice(&failure(call.tag, refusal));
+            }
+            Ok(Reply::new(out))
+        })
+    }
+}
+
+fn failure(tag: u64, refusal: Refusal) -> Vec<u8> {
+    let failure = pb::route_calls_response::Result::Failure(refusal.into_failure());
+    pb::RouteCallsResponse { tag, result: Some(failure) }.encode_to_vec()
+}
+
+fn refuse(replies: &mut Replies, tag: u64, refusal: Refusal) -> bool {
+    let failure = failure(tag, refusal);
+    let added = replies.add(|out| {
+        out.extend_from_slice(&failure);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    added.is_ok()
+}
