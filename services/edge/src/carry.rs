@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 use tandem_domain::document::terms::{DiversionForm, Transport as Way};
 use tandem_domain::id::TrunkName;
 use tandem_domain::routing::decision::{Identity, Route, Target};
@@ -46,7 +47,7 @@ pub(crate) struct Carry<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Left {
     trunk: TrunkName,
-    host: Arc<str>,
+    host: SmolStr,
     port: u16,
     why: Why,
 }
@@ -105,7 +106,7 @@ impl Carry<'_> {
         let Targets { targets, tried, left } = &mut made;
         let leave = |target: &Target, why| Left {
             trunk: target.trunk.clone(),
-            host: Arc::clone(&target.host),
+            host: target.host.clone(),
             port: target.port,
             why,
         };
@@ -137,7 +138,7 @@ impl Carry<'_> {
                     strip_private: target.identity.strip,
                     no_response: Duration::from_millis(u64::from(target.no_response_ms)),
                     only_100: Duration::from_millis(u64::from(target.only_100_ms)),
-                    retry_on: Arc::clone(&target.retry_on),
+                    retry_on: target.retry_on.clone(),
                 });
                 let no_response = Duration::from_millis(u64::from(target.no_response_ms));
                 tried.push(Tried { place, peer, no_response });
@@ -154,7 +155,7 @@ impl Carry<'_> {
             tenant: self.tenant.clone(),
             trunk: target.trunk.clone(),
             role: trunk.map_or(self.config.trunk(self.ingress).role, |ix| self.config.trunk(ix).role),
-            host: Arc::clone(&target.host),
+            host: target.host.clone(),
             port: target.port,
         }
     }

@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
+use smol_str::SmolStr;
 use tandem_domain::document::terms::TrunkRole;
 use tandem_domain::id::{TenantId, TrunkName};
 use tandem_domain::number::{self, Number, Origin};
@@ -31,7 +31,7 @@ pub(crate) struct Place {
     pub(crate) tenant: TenantId,
     pub(crate) trunk: TrunkName,
     pub(crate) role: TrunkRole,
-    pub(crate) host: Arc<str>,
+    pub(crate) host: SmolStr,
     pub(crate) port: u16,
 }
 
@@ -167,7 +167,7 @@ impl Live {
         let lately = self.silent.iter().filter(|s| s.place.scope == scope && s.until > now);
         facts.silent.extend(lately.map(|s| SilentAddress {
             trunk: s.place.trunk.clone(),
-            host: s.place.host.as_ref().into(),
+            host: s.place.host.as_str().into(),
             port: s.place.port,
             ip: Some(s.peer.address.ip()),
         }));

@@ -22,7 +22,6 @@ mod route;
 mod service;
 mod stream;
 mod told;
-mod stream;
 
 pub use config::Config;
 pub use feed::{EdgeStatus, Edges};

@@ -16,7 +16,6 @@
 //! - a name is at any time borne by one incarnation, which the tenant's own record names; what another
 //!   incarnation left is not reached, and what a dead one still sends is dropped.
 
-mod ahead;
 mod entry;
 mod keyed;
 pub(crate) mod names;
@@ -36,7 +35,6 @@ use crate::ingress::{Arrival, Resolution};
 use crate::number::index::Index;
 use crate::record::{Change, Kind, Record};
 use crate::tenant::TrunkIx;
-pub use ahead::read_ahead;
 pub use entry::{Conflict, Entries, Entry};
 pub(crate) use keyed::Numbered;
 use names::Of;
@@ -44,7 +42,7 @@ pub(crate) use names::bare;
 pub(crate) use numbers::Role;
 pub use person::Person;
 use slots::Slots;
-pub use tenant::TenantView;
+pub use tenant::{TenantView, read_ahead};
 
 /// Every tenant of a cell. See the module's text.
 #[derive(Clone, Debug, Default)]

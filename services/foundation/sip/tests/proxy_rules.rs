@@ -6,7 +6,6 @@
 #[path = "proxy/rig.rs"]
 mod rig;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rig::*;
@@ -117,7 +116,7 @@ fn rfc3261_16_7_step_2_every_provisional_response_starts_timer_c_again() {
 fn rfc3261_16_7_step_7_the_challenges_of_all_branches_go_up_together() {
     let mut rig = rig();
     let id = rig.asked(&invite("z9hG4bK1"));
-    let target = |tag, at| Target { retry_on: Arc::from([401, 407]), ..target(tag, at) };
+    let target = |tag, at| Target { retry_on: [401, 407][..].into(), ..target(tag, at) };
     rig.route(id, &[target(1, A), target(2, B)], None);
     let (one, two) = ("Digest realm=\"a\", nonce=\"1\"", "Digest realm=\"b\", nonce=\"2\"");
     let sent = rig.to(A).pop().unwrap();
@@ -141,7 +140,7 @@ fn rfc3261_16_7_step_7_the_challenges_of_all_branches_go_up_together() {
 fn rfc3261_16_7_step_5_nothing_new_is_tried_after_a_6xx() {
     let mut rig = rig();
     let id = rig.asked(&invite("z9hG4bK1"));
-    let target = |tag, at| Target { retry_on: Arc::from([503, 603]), ..target(tag, at) };
+    let target = |tag, at| Target { retry_on: [503, 603][..].into(), ..target(tag, at) };
     rig.route(id, &[target(1, A), target(2, B)], None);
     let sent = rig.to(A).pop().unwrap();
     rig.response(&reply(&sent, "603 Decline", ""));

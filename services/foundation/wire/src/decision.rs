@@ -226,7 +226,7 @@ mod tests {
             identity: Arc::new(identity),
             no_response_ms: 3_000,
             only_100_ms: 10_000,
-            retry_on: [408, 503].into(),
+            retry_on: [408, 503][..].into(),
         };
         Decision {
             revision: Revision(42),

@@ -104,6 +104,13 @@ impl Index {
         }
     }
 
+    /// Brings what leads to a key's page into the cache.
+    pub(crate) fn look_at(&self, key: u64) {
+        if let (Child::Page(page), depth) = self.leaf(key) {
+            page.look_at(key, depth);
+        }
+    }
+
     /// The child that holds all pairs of a key, as far down as the key says, and its depth.
     #[inline]
     fn leaf(&self, key: u64) -> (&Child, u32) {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::document::terms::{DiversionForm, Transport};
 use crate::id::{Revision, TrunkName, UserId, WorkgroupId};
+use crate::tenant::RetryOn;
 
 /// The next hop from where it was asked. What lies beyond is the [`Plan`](super::plan::Plan)'s prediction.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +86,7 @@ pub struct Target {
     /// Of which trunk.
     pub trunk: TrunkName,
     /// The host as policy writes it.
-    pub host: Arc<str>,
+    pub host: SmolStr,
     /// The port.
     pub port: u16,
     /// How SIP travels to it.
@@ -97,7 +100,7 @@ pub struct Target {
     /// After this long with nothing but a 100 the next target is tried, in ms.
     pub only_100_ms: u32,
     /// Final responses after which the next target is tried.
-    pub retry_on: Arc<[u16]>,
+    pub retry_on: RetryOn,
 }
 
 /// Who a trunk is told calls (domain rules 9.1). A proxy adds these headers and never rewrites From.

@@ -1,5 +1,6 @@
 //! The compiled policy, as plain structs.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -93,6 +94,12 @@ impl Config {
     #[must_use]
     pub fn trunk(&self, ix: TrunkIx) -> &Trunk {
         &self.trunks[usize::from(ix.0)]
+    }
+
+    /// Brings what every decision reads into the cache.
+    pub(crate) fn look_at(&self) {
+        black_box((self.inbound, self.trunks.len(), self.emergency_numbers.len(), self.toll.len()));
+        black_box((self.limits, self.treatments, self.places, &self.routes));
     }
 
     /// A trunk by its name.
@@ -218,7 +225,10 @@ impl Places {
     }
 }
 
-/// A SIP peer group.
+/// Final responses after which the next target is tried: few, so that they lie where they are read.
+pub type RetryOn = SmallVec<[u16; 8]>;
+
+/// A SIP peer group. What a decision reads of it lies in it, not behind pointers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trunk {
     /// Its name.
@@ -228,7 +238,7 @@ pub struct Trunk {
     /// Where the peer stands.
     pub site: SiteIx,
     /// Where calls to it are sent: by priority, equals in the document's order.
-    pub addresses: Box<[Address]>,
+    pub addresses: SmallVec<[Address; 2]>,
     /// How SIP travels.
     pub transport: Transport,
     /// Whether audio is encrypted, the default of role and transport filled in.
@@ -242,7 +252,7 @@ pub struct Trunk {
     /// Whether it takes REFER.
     pub refer: bool,
     /// Final responses after which the next address or trunk is tried.
-    pub retry_on: Arc<[u16]>,
+    pub retry_on: RetryOn,
     /// After nothing at all for this long the next target is tried, in ms.
     pub no_response_ms: u32,
     /// After nothing but a 100 for this long the next target is tried, in ms.
@@ -252,12 +262,19 @@ pub struct Trunk {
     /// How the peer is known when it calls.
     pub ingress: Box<[Ingress]>,
     /// The peer's domains, lower case.
-    pub domains: Box<[SmolStr]>,
+    pub domains: SmallVec<[SmolStr; 1]>,
     /// Where calls go when every address has failed, in order; of the same role.
     pub backup: Box<[TrunkIx]>,
 }
 
 impl Trunk {
+    /// Brings what every decision reads of it into the cache.
+    pub(crate) fn look_at(&self) {
+        let address = self.addresses.first().map_or(0, |a| a.port);
+        black_box((self.role, self.name.as_str().len(), address, self.domains.len(), self.retry_on.len()));
+        black_box((self.identity.default_number, self.ingress.len()));
+    }
+
     /// Final responses after which the next target is tried, where policy names none (domain rules 3.2 A).
     pub const RETRY_ON: [u16; 5] = [408, 500, 502, 503, 504];
     /// How long silence is borne, in ms, where policy says nothing.
@@ -281,7 +298,7 @@ impl Trunk {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Address {
     /// A host name or an IP address, as policy writes it.
-    pub host: Arc<str>,
+    pub host: SmolStr,
     /// The port, the default filled in.
     pub port: u16,
     /// Lower is tried first.

@@ -112,13 +112,30 @@ impl NumberMap {
         index.remove(key, value);
     }
 
+    /// Brings what leads to a number's values into the cache.
+    pub(super) fn look_at(&self, number: Number) {
+        let (index, key) = self.of(number);
+        index.look_at(key);
+    }
+
+    /// The first of the values that [`get`](Self::get) answers.
+    pub(super) fn first(&self, number: Number) -> Option<u32> {
+        let (index, key) = self.of(number);
+        index.find(key)
+    }
+
+    fn of(&self, number: Number) -> (&Index, u64) {
+        match kind(number) {
+            Kind::Local => (&self.local, number.digits().spread()),
+            Kind::Global => (&self.global, number.digits().spread()),
+            Kind::Extended => (&self.extended, extended(number)),
+        }
+    }
+
     /// The values of a number; of one with an extension perhaps those of others too.
     pub(super) fn get(&self, number: Number) -> SmallVec<[u32; 4]> {
-        match kind(number) {
-            Kind::Local => self.local.get(number.digits().spread()),
-            Kind::Global => self.global.get(number.digits().spread()),
-            Kind::Extended => self.extended.get(extended(number)),
-        }
+        let (index, key) = self.of(number);
+        index.get(key)
     }
 
     /// Each number without extension and its values, then the values of numbers with one, whose number is not kept.

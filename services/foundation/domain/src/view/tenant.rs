@@ -1,10 +1,12 @@
 //! One tenant as it is now: its policy, compiled, and its directory, indexed. Here is what is asked of it; how it
 //! changes is in `change`.
 
+mod ahead;
 mod change;
 
 use std::sync::Arc;
 
+pub use ahead::read_ahead;
 use smallvec::SmallVec;
 
 use super::Person;

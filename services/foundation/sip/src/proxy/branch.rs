@@ -34,7 +34,7 @@ pub struct Target {
     /// Nothing but a 100 for longer than this is failure.
     pub only_100: Duration,
     /// Final responses after which the next target is tried.
-    pub retry_on: Arc<[u16]>,
+    pub retry_on: SmallVec<[u16; 8]>,
 }
 
 /// Why no target took a call.

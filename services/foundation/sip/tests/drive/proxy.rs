@@ -380,6 +380,6 @@ fn target(at: usize, kind: usize) -> Target {
         strip_private: kind % 2 == 1,
         no_response: Duration::from_secs(3),
         only_100: Duration::from_secs(10),
-        retry_on: Arc::from([408, 500, 503]),
+        retry_on: [408, 500, 503][..].into(),
     }
 }

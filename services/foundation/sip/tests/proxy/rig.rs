@@ -54,7 +54,7 @@ pub(crate) fn target(tag: u32, address: &str) -> Target {
         strip_private: false,
         no_response: Duration::from_secs(3),
         only_100: Duration::from_secs(10),
-        retry_on: Arc::from([408, 500, 502, 503, 504]),
+        retry_on: [408, 500, 502, 503, 504][..].into(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::document::policy;
@@ -11,7 +12,7 @@ use crate::document::terms::{
 use crate::id::{ListenerName, TrunkName};
 use crate::ingress::Network;
 use crate::number::Digits;
-use crate::tenant::config::{Address, Config, Identity, Ingress, Places, Site, Trunk, TrunkIx};
+use crate::tenant::config::{Address, Config, Identity, Ingress, Places, RetryOn, Site, Trunk, TrunkIx};
 use crate::tenant::{Prefix, checks};
 
 use super::scope::{Scope, TRUNKS_MAX, is_host};
@@ -93,7 +94,7 @@ fn trunk(
     Some(trunk)
 }
 
-fn addresses(scope: &mut Scope<'_>, t: &policy::Trunk, path: &str) -> Box<[Address]> {
+fn addresses(scope: &mut Scope<'_>, t: &policy::Trunk, path: &str) -> SmallVec<[Address; 2]> {
     let path = format!("{path}.addresses");
     if t.addresses.is_empty() {
         scope
@@ -101,7 +102,7 @@ fn addresses(scope: &mut Scope<'_>, t: &policy::Trunk, path: &str) -> Box<[Addre
             .push(checks::TRUNK_NO_ADDRESS.at(&path, format!("the trunk {:?} has no address", t.name)));
     }
     let given = scope.limited(&t.addresses, 16, &path, "a decision has at most 16 targets");
-    let mut addresses = Vec::with_capacity(given.len());
+    let mut addresses = SmallVec::<[Address; 2]>::with_capacity(given.len());
     for (at, a) in given.iter().enumerate() {
         if !is_host(&a.host) {
             let words = format!("{:?} is no IP address or host name", a.host);
@@ -119,7 +120,7 @@ fn addresses(scope: &mut Scope<'_>, t: &policy::Trunk, path: &str) -> Box<[Addre
     let keys = addresses.iter().map(|a| (a.host.to_ascii_lowercase(), a.port));
     scope.once(keys, &path, "", |(host, port)| format!("{host:?} port {port}"));
     addresses.sort_by_key(|a| a.priority);
-    addresses.into()
+    addresses
 }
 
 /// The mode in force: Lync's own default on TLS, and what TCP makes of it (domain rules 2.2, rules 3 to 5).
@@ -147,8 +148,8 @@ fn srtp(scope: &mut Scope<'_>, t: &policy::Trunk, path: &str) -> SrtpMode {
     }
 }
 
-fn retry_on(scope: &mut Scope<'_>, t: &policy::Trunk, path: &str) -> Arc<[u16]> {
-    let Some(given) = &t.retry_on else { return Arc::new(Trunk::RETRY_ON) };
+fn retry_on(scope: &mut Scope<'_>, t: &policy::Trunk, path: &str) -> RetryOn {
+    let Some(given) = &t.retry_on else { return RetryOn::from_slice(&Trunk::RETRY_ON) };
     let path = format!("{path}.retryOn");
     let codes = scope.limited(given, 32, &path, "it is compared with each response");
     scope.once(codes.iter(), &path, "", ToString::to_string);
@@ -239,7 +240,7 @@ fn host(scope: &mut Scope<'_>, given: &str, path: &str) -> Arc<str> {
     given.to_ascii_lowercase().into()
 }
 
-fn domains(scope: &mut Scope<'_>, given: &[String], path: &str) -> Box<[SmolStr]> {
+fn domains(scope: &mut Scope<'_>, given: &[String], path: &str) -> SmallVec<[SmolStr; 1]> {
     let given = scope.limited(given, 16, path, "each is compared with requests that have no number");
     scope.once(given.iter().map(|d| d.to_ascii_lowercase()), path, "", |d| format!("{d:?}"));
     given.iter().enumerate().map(|(at, d)| (&*host(scope, d, &format!("{path}[{at}]"))).into()).collect()
