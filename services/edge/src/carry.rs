@@ -129,7 +129,7 @@ impl Carry<'_> {
                 let place = self.place(target);
                 targets.push(proxy::Target {
                     tag: u32::try_from(tried.len()).unwrap_or(u32::MAX),
-                    uri: target.request_uri.clone(),
+                    uri: target.request_uri.as_str().into(),
                     peer,
                     remove: Arc::clone(&written.remove),
                     // Another edge's decision ends with its hop; ours is told to who is trusted.

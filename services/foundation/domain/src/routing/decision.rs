@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::document::terms::{DiversionForm, Transport};
@@ -92,7 +93,7 @@ pub struct Target {
     /// How SIP travels to it.
     pub transport: Transport,
     /// The Request-URI to write, in that trunk's number form.
-    pub request_uri: Box<str>,
+    pub request_uri: String,
     /// Who the trunk is told calls, shared by all targets of a trunk.
     pub identity: Arc<Identity>,
     /// After this long without any response the next target is tried, in ms.
@@ -108,7 +109,7 @@ pub struct Target {
 pub struct Identity {
     /// P-Asserted-Identity values to write, such as `<sip:+4930123@gw.example;user=phone>` and `<tel:+4930123>`.
     /// Any that came in are removed.
-    pub asserted: Vec<String>,
+    pub asserted: SmallVec<[String; 2]>,
     /// The Privacy value to write.
     pub privacy: Option<&'static str>,
     /// Whose call it was, of one that is sent elsewhere than where it went first.

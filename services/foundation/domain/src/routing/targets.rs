@@ -19,7 +19,7 @@ pub const TARGETS_MAX: usize = 16;
 /// What is written to each trunk.
 pub(super) trait Written {
     /// The Request-URI for an address of a trunk.
-    fn request_uri(&self, trunk: &Trunk, address: &Address) -> Box<str>;
+    fn request_uri(&self, trunk: &Trunk, address: &Address) -> String;
 
     /// Who the trunk is told calls, with this Request-URI.
     fn identity(&self, trunk: &Trunk, request_uri: &str) -> Identity;

@@ -99,7 +99,16 @@ impl Config {
     /// Brings what every decision reads into the cache.
     pub(crate) fn look_at(&self) {
         black_box((self.inbound, self.trunks.len(), self.emergency_numbers.len(), self.toll.len()));
-        black_box((self.limits, self.treatments, self.places, &self.routes));
+        black_box((self.limits, self.treatments, self.places, self.sites.len()));
+    }
+
+    /// And what lies behind pointers there.
+    pub(crate) fn look_further(&self) {
+        black_box(self.routes.iter().next().map(|route| route.exact));
+        self.trunks.iter().for_each(Trunk::look_at);
+        for site in &self.sites {
+            black_box((site.country_code, site.emergency.numbers.first()));
+        }
     }
 
     /// A trunk by its name.
@@ -269,7 +278,7 @@ pub struct Trunk {
 
 impl Trunk {
     /// Brings what every decision reads of it into the cache.
-    pub(crate) fn look_at(&self) {
+    fn look_at(&self) {
         let address = self.addresses.first().map_or(0, |a| a.port);
         black_box((self.role, self.name.as_str().len(), address, self.domains.len(), self.retry_on.len()));
         black_box((self.identity.default_number, self.ingress.len()));

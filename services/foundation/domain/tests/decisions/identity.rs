@@ -27,7 +27,7 @@ fn the_caller_is_told_in_each_trunks_form_and_not_across_a_trust_boundary() {
     let did = "sip:+49305550103@cic.acme.example;user=phone";
     let (uri, identity) = asserted("cic", did, "+4989123456", false);
     assert_eq!(uri, "sip:089123456@10.0.0.1");
-    assert_eq!(identity.asserted, ["<sip:0305550103@gw.acme.example>", "<tel:+49305550103>"]);
+    assert_eq!(identity.asserted[..], ["<sip:0305550103@gw.acme.example>", "<tel:+49305550103>"]);
     assert!(!identity.strip);
     // A number that screening refuses, or an extension, which means nothing outside, becomes the default number.
     for from in ["sip:+49305550202@cic.acme.example", "sip:3103@cic.acme.example"] {

@@ -1,10 +1,11 @@
 //! Connections: accepted, kept alive, aged, drained.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -172,7 +173,7 @@ impl Acceptor {
         if !in_process {
             builder.keep_alive_interval(self.limits.ping_every).keep_alive_timeout(self.limits.ping_timeout);
         }
-        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(Copied(stream)), service));
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(Copied::new(stream)), service));
         let age = self.chance.jitter(self.limits.age, 10);
         let told = tokio::select! {
             ended = connection.as_mut() => return closed(ended),
@@ -202,10 +203,20 @@ impl Acceptor {
     }
 }
 
-/// A stream to which small pieces are copied together. h2 takes a stream that can write several pieces at once as one
-/// that wants them: it then writes each answer of 256 bytes or more by a system call of its own. Of one that cannot it
-/// collects answers below 1 KiB, as many as are ready, and writes them at once.
-struct Copied<I>(I);
+/// A stream to which small pieces are copied together, and large ones given as they are. h2 takes a stream that can write
+/// several pieces at once as one that wants them: it then writes each answer of 256 bytes or more by a system call of
+/// its own. Of one that cannot it collects answers below 1 KiB, as many as are ready, and writes them at once. It asks
+/// when a connection begins; asked again, with pieces at hand, the stream says what it can.
+struct Copied<I> {
+    stream: I,
+    asked: AtomicBool,
+}
+
+impl<I> Copied<I> {
+    const fn new(stream: I) -> Self {
+        Self { stream, asked: AtomicBool::new(false) }
+    }
+}
 
 impl<I: AsyncRead + Unpin> AsyncRead for Copied<I> {
     fn poll_read(
@@ -213,25 +224,33 @@ impl<I: AsyncRead + Unpin> AsyncRead for Copied<I> {
         ctx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(ctx, buffer)
+        Pin::new(&mut self.stream).poll_read(ctx, buffer)
     }
 }
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Copied<I> {
     fn poll_write(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(ctx, bytes)
+        Pin::new(&mut self.stream).poll_write(ctx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(ctx)
+        Pin::new(&mut self.stream).poll_flush(ctx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(ctx)
+        Pin::new(&mut self.stream).poll_shutdown(ctx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        ctx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(ctx, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
-        false
+        self.asked.swap(true, Ordering::Relaxed) && self.stream.is_write_vectored()
     }
 }
 

@@ -15,11 +15,12 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
 use super::MESSAGE_BYTES_MAX;
 use super::lean::{PREFIX, Reply, complete};
+use super::refusal::refusal;
 use crate::drain::Drain;
 
 /// How many messages are answered at once: their answers leave together, so that the first waits for the last.
@@ -226,7 +227,7 @@ impl Requests {
             Some(Ok(frame)) => frame.into_data().map_or(Ok(()), |data| self.split(data)),
             Some(Err(broken)) => Err(Status::from_error(Box::new(broken))),
             None if self.rest.is_empty() => Err(Status::ok("")),
-            None => Err(Status::internal("the stream ended within a message")),
+            None => Err(malformed("the stream ended within a message")),
         })
     }
 
@@ -247,16 +248,20 @@ impl Requests {
     }
 }
 
+fn malformed(message: &str) -> Status {
+    refusal(Code::Internal, "MESSAGE_MALFORMED", message)
+}
+
 /// How long the first message of some bytes is with its prefix, if it is whole.
 fn whole(data: &[u8]) -> Result<Option<usize>, Status> {
     let Some(([compressed, len @ ..], _)) = data.split_first_chunk::<PREFIX>() else { return Ok(None) };
     if *compressed != 0 {
-        return Err(Status::internal("a message is compressed, and no grpc-encoding was given"));
+        return Err(malformed("a message is compressed, and no grpc-encoding was given"));
     }
     let len = u32::from_be_bytes(*len) as usize;
     if len > MESSAGE_BYTES_MAX {
         let message = format!("a message of {len} bytes; at most {MESSAGE_BYTES_MAX} are taken");
-        return Err(Status::out_of_range(message));
+        return Err(refusal(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", message));
     }
     Ok(Some(PREFIX + len).filter(|whole| *whole <= data.len()))
 }

@@ -1,6 +1,7 @@
 //! A service of the test's own behind everything that [`Server`] puts before it. Time is paused where no socket is
 //! involved: what takes seconds here takes none.
 
+mod flow;
 mod probe;
 mod tls;
 mod writes;

@@ -5,6 +5,8 @@ use super::super::call::{Call, Entry};
 use super::super::decision::{Identity, Target, Treatment};
 use super::super::targets::{Written, is_silent};
 use super::super::trail::{Rule, Trail, Verdict};
+use smallvec::SmallVec;
+
 use crate::document::terms::{NumberForm, Transport, TrunkRole};
 use crate::number::form;
 use crate::number::parse::Dialled;
@@ -77,7 +79,7 @@ fn domain(trunk: &Trunk) -> &str {
 }
 
 impl Written for Writer<'_, '_> {
-    fn request_uri(&self, trunk: &Trunk, address: &Address) -> Box<str> {
+    fn request_uri(&self, trunk: &Trunk, address: &Address) -> String {
         let number = match self.request {
             Request::Verbatim(text) => return text.into(),
             Request::Number(number) => number,
@@ -92,7 +94,7 @@ impl Written for Writer<'_, '_> {
             Transport::Tls => out.push_str(";transport=tls"),
             Transport::Udp | Transport::UdpOrTcp => {}
         }
-        out.into_boxed_str()
+        out
     }
 
     fn identity(&self, trunk: &Trunk, request_uri: &str) -> Identity {
@@ -101,10 +103,9 @@ impl Written for Writer<'_, '_> {
         let strip = !(emergency || self.call.entry.trusted() && trunk.identity.trusted);
         // A rescuer is always told who calls.
         let private = self.call.attempt.caller.private && !emergency;
-        let mut asserted = Vec::new();
+        let mut asserted = SmallVec::new();
         if let Some(number) = self.shown(trunk).filter(|_| !private || trunk.identity.trusted) {
             let domain = domain(trunk);
-            asserted.reserve_exact(2);
             let mut sip = String::with_capacity(64);
             sip.push('<');
             self.write_known(&mut sip, number, trunk);

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use smallvec::SmallVec;
 
-use super::{Role, TenantView};
+use super::{Person, Role, TenantView};
 use crate::number::Number;
 
 /// Looks at what decisions about calls to these numbers will need, and does nothing with it.
@@ -14,7 +14,7 @@ use crate::number::Number;
 /// looked at, step by step, before the first is decided.
 pub fn read_ahead(calls: &[(&TenantView, Number)]) {
     for (tenant, _) in calls {
-        black_box((tenant.config.is_some(), tenant.numbers.len(), tenant.users.len()));
+        black_box((tenant.config.is_some(), tenant.revision, tenant.numbers.len(), tenant.users.len()));
     }
     for (tenant, number) in calls {
         tenant.numbers.look_at(*number);
@@ -24,13 +24,21 @@ pub fn read_ahead(calls: &[(&TenantView, Number)]) {
     }
     let found: SmallVec<[Option<u32>; 32]> = calls.iter().map(|(t, number)| t.numbers.first(*number)).collect();
     for (tenant, _) in calls {
-        tenant.config.iter().flat_map(|config| &config.trunks).for_each(|trunk| trunk.look_at());
+        tenant.config.iter().for_each(|config| config.look_further());
     }
-    for ((tenant, _), value) in calls.iter().zip(found) {
-        if let Some((slot, Role::Did | Role::LineUri | Role::Extension)) = value.map(Role::split)
-            && let Some(person) = tenant.users.get(slot)
-        {
-            black_box((person.line(), person.endpoint()));
+    let people: SmallVec<[Option<&Person>; 32]> =
+        calls.iter().zip(found).map(|((tenant, _), value)| tenant.person_behind(value?)).collect();
+    for person in people.into_iter().flatten() {
+        black_box((person.line(), person.endpoint()));
+    }
+}
+
+impl TenantView {
+    /// The user that a value of the number index leads to at once.
+    fn person_behind(&self, value: u32) -> Option<&Person> {
+        match Role::split(value) {
+            (slot, Role::Did | Role::LineUri | Role::Extension) => self.users.get(slot).map(|person| &**person),
+            _ => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 use super::super::{Answer, Peer, Reply, Unary};
 use super::probe::{ProbeClient, server};
@@ -56,23 +56,23 @@ impl AsyncWrite for Counted {
     }
 }
 
-/// Answers at once with a message of some 400 bytes, as a decision has them: one field that no client knows.
-struct Decides;
+/// Answers at once with a message of so many bytes: one field that no client knows.
+struct Decides(u16);
 
 impl Unary for Decides {
     fn call(&self, _: Bytes, _: &http::Extensions) -> Answer {
-        let mut out = Reply::buffer(512);
-        out.extend_from_slice(&[0x7a, 0x90, 0x03]);
-        out.extend_from_slice(&[b'x'; 400]);
+        let mut out = Reply::buffer(usize::from(self.0) + 3);
+        let [low, high] = [self.0 as u8 & 0x7f | 0x80, (self.0 >> 7) as u8];
+        out.extend_from_slice(&[0x7a, low, high]);
+        out.resize(out.len() + usize::from(self.0), b'x');
         Answer::Now(Ok(Reply::new(out)))
     }
 }
 
-#[tokio::test]
-async fn answers_that_are_ready_together_leave_by_few_writes() {
-    const CALLS: usize = 32;
+/// A server that answers so, and how often it wrote.
+async fn counted(bytes: u16) -> (Channel, Life, Arc<AtomicUsize>) {
     let (life, writes) = (Life::new(), Arc::new(AtomicUsize::new(0)));
-    let acceptor = server(&life).lean("/test.v1.Probe/Check", Arc::new(Decides)).acceptor().unwrap();
+    let acceptor = server(&life).lean("/test.v1.Probe/Check", Arc::new(Decides(bytes))).acceptor().unwrap();
     let (near, far) = tokio::io::duplex(64 * 1024);
     let stream = Counted(far, Arc::clone(&writes));
     tokio::spawn(async move { acceptor.serve(stream, Peer::default(), None).await });
@@ -85,6 +85,14 @@ async fn answers_that_are_ready_together_leave_by_few_writes() {
     let channel =
         Endpoint::from_static("http://test.internal").connect_with_connector(connect).await.unwrap();
     ProbeClient::new(channel.clone()).check("first", &[]).await.unwrap();
+    (channel, life, writes)
+}
+
+#[tokio::test]
+async fn answers_that_are_ready_together_leave_by_few_writes() {
+    const CALLS: usize = 32;
+    // As decisions are.
+    let (channel, _life, writes) = counted(400).await;
     let before = writes.load(Ordering::Relaxed);
     let calls = (0..CALLS).map(|_| {
         let mut client = ProbeClient::new(channel.clone());
@@ -95,4 +103,16 @@ async fn answers_that_are_ready_together_leave_by_few_writes() {
     }
     let took = writes.load(Ordering::Relaxed) - before;
     assert!(took < CALLS / 2, "{CALLS} answers took {took} writes");
+}
+
+#[tokio::test]
+async fn a_large_answer_leaves_with_its_head_by_one_write() {
+    let (channel, _life, writes) = counted(12_000).await;
+    // What else the connection had to say is said.
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let before = writes.load(Ordering::Relaxed);
+    ProbeClient::new(channel).check("then", &[]).await.unwrap();
+    let took = writes.load(Ordering::Relaxed) - before;
+    // One with the answer's own head and message, and at most one of the connection's window or the end.
+    assert!(took <= 2, "{took} writes");
 }
