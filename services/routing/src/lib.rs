@@ -30,8 +30,8 @@ use std::sync::Arc;
 use tandem_cell::Cell;
 
 use tandem_proto::routing::v1::edge_feed_server::EdgeFeedServer;
-use tandem_runtime::drain::Life;
 use tandem_proto::routing::v1::routing_server::RoutingServer;
+use tandem_runtime::drain::Life;
 use tandem_runtime::serve::{MESSAGE_BYTES_MAX, Server};
 use tandem_wire::limits::FEED_BYTES_MAX;
 

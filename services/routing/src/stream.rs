@@ -1,7 +1,5 @@
 //! `RouteCalls`, answered from bytes: requests that came together are decided together, by one snapshot.
 
-use std::pin::Pin;
-
 use bytes::Bytes;
 use prost::Message as _;
 use smallvec::SmallVec;
@@ -9,12 +7,11 @@ use tandem_cell::follower::Snapshot;
 use tandem_domain::number::Number;
 use tandem_domain::view::{TenantView, read_ahead};
 use tandem_proto::routing::v1 as pb;
-use tandem_runtime::serve::{Deadline, Progress, Replies, Reply, Streamed};
+use tandem_runtime::serve::{Deadline, Later, Progress, Replies, Reply, Streamed};
 use tandem_wire::caller::Caller;
 use tandem_wire::decision::write_answer;
 use tandem_wire::request::RouteCall;
 use tandem_wire::status::Refusal;
-use tonic::Status;
 
 use crate::route::{Plain, read};
 use crate::service::{Service, find};
@@ -118,12 +115,7 @@ impl Service {
     }
 
     /// The answer to a request that waits for its revision.
-    fn later(
-        &self,
-        caller: Caller,
-        message: Bytes,
-        extensions: &http::Extensions,
-    ) -> Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>> {
+    fn later(&self, caller: Caller, message: Bytes, extensions: &http::Extensions) -> Later {
         let (service, deadline) = (self.clone(), extensions.get::<Deadline>().copied());
         Box::pin(async move {
             let plain = Plain::new(message)?;

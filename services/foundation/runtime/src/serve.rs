@@ -48,7 +48,7 @@ pub use connection::Peer;
 pub use deadline::{Deadline, Deadlines, Limits};
 pub use flow::{Progress, Replies, Streamed};
 pub use health::Health;
-pub use lean::{Answer, Reply, Unary};
+pub use lean::{Answer, Later, Reply, Unary};
 pub use pipe::{PipeListener, pipe};
 pub use refusal::{ERROR_DOMAIN, refusal};
 pub use tls::{ClientCertificates, Tls, TlsError, TlsFiles};

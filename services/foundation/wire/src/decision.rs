@@ -209,7 +209,7 @@ mod tests {
 
     fn routed() -> Decision {
         let identity = Identity {
-            asserted: vec!["<tel:+4930123456>".into()],
+            asserted: ["<tel:+4930123456>".into()].into_iter().collect(),
             privacy: Some("id"),
             diverted: Some(Diverted {
                 header: DiversionForm::HistoryInfo,
@@ -309,7 +309,7 @@ mod tests {
                 host: host.into(),
                 port,
                 transport: Transport::Tls,
-                request_uri: uri,
+                request_uri: uri.into(),
                 identity: Arc::new(identity),
                 no_response_ms: wait,
                 only_100_ms: wait / 2,
@@ -345,7 +345,7 @@ mod tests {
             prop_assert_eq!(read.targets.len(), route.targets.len());
             for (read, target) in read.targets.iter().zip(&route.targets) {
                 prop_assert_eq!(read.request_uri.as_str(), &*target.request_uri);
-                prop_assert_eq!(&read.identity.as_ref().unwrap().asserted, &target.identity.asserted);
+                prop_assert_eq!(&read.identity.as_ref().unwrap().asserted[..], &target.identity.asserted[..]);
                 prop_assert_eq!(read.only_100_ms, target.only_100_ms);
             }
         }

@@ -290,3 +290,36 @@ async fn a_view_that_is_not_synchronised_answers_nothing_and_says_so() {
         assert!(String::from_utf8_lossy(refused.details()).contains("VIEW_NOT_READY"), "{refused:?}");
     }
 }
+
+/// A stream's answers keep the order of its requests, whatever each of them needs: one that waits for its revision holds
+/// up those after it, and one that is not in its plain form is answered like any.
+#[tokio::test]
+async fn a_stream_waits_for_a_revision_and_goes_on_in_order() {
+    let rig = rig().await;
+    let revision = rig.brandt("brandt").await;
+    let tagged = |tag, called: &str, min_revision: u64| {
+        let mut request = call("brandt", called, Revision(min_revision));
+        request.tag = tag;
+        request
+    };
+    let ahead = tokio_stream::iter([
+        tagged(1, "+493023125101", 0),
+        tagged(2, "+493023125101", revision.0 + 1),
+        tagged(3, "+493023125102", 0),
+    ]);
+    let mut answers = rig.client().route_calls(ahead).await.unwrap().into_inner();
+    assert_eq!(answers.message().await.unwrap().unwrap().tag, 1);
+    let second = tokio::time::timeout(Duration::from_millis(100), answers.message()).await;
+    assert!(second.is_err(), "answered before its revision: {second:?}");
+    // The stream's own message was not lost by giving up the wait.
+    let written = rig.brandt("brandt").await;
+    assert!(written > revision);
+    let mut tags = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        let Some(pb::route_calls_response::Result::Decision(decision)) = answer.result else {
+            panic!("{answer:?}")
+        };
+        tags.push((answer.tag, decision.revision >= revision.0 + u64::from(answer.tag == 2)));
+    }
+    assert_eq!(tags, [(2, true), (3, true)]);
+}

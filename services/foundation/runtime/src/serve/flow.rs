@@ -19,7 +19,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::MESSAGE_BYTES_MAX;
-use super::lean::{PREFIX, Reply, complete};
+use super::lean::{Later, PREFIX, complete};
 use super::refusal::refusal;
 use crate::drain::Drain;
 
@@ -40,7 +40,7 @@ pub enum Progress {
     /// Every message is answered.
     Done,
     /// So many are answered; the next one's answer must wait for something. It is asked for again with what follows.
-    Waits(usize, Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>),
+    Waits(usize, Later),
     /// The next message ends the stream, after the answers to those before it.
     Ends(Status),
 }
@@ -103,7 +103,7 @@ struct Flow {
     streamed: Arc<dyn Streamed>,
     extensions: http::Extensions,
     /// The answer to the first message at hand.
-    waiting: Option<Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>>,
+    waiting: Option<Later>,
     draining: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// How the stream ends once what is at hand is answered.
     end: Option<Status>,

@@ -33,8 +33,11 @@ pub enum Answer {
     /// At once.
     Now(Result<Reply, Status>),
     /// After waiting for something; ended by the deadline like any call.
-    Later(Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>),
+    Later(Later),
 }
+
+/// A reply that must be waited for.
+pub type Later = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
 
 /// An encoded message on its way out.
 #[derive(Debug)]

@@ -22,7 +22,8 @@ pub fn read_ahead(calls: &[(&TenantView, Number)]) {
             config.look_at();
         }
     }
-    let found: SmallVec<[Option<u32>; 32]> = calls.iter().map(|(t, number)| t.numbers.first(*number)).collect();
+    let found: SmallVec<[Option<u32>; 32]> =
+        calls.iter().map(|(t, number)| t.numbers.first(*number)).collect();
     for (tenant, _) in calls {
         tenant.config.iter().for_each(|config| config.look_further());
     }
@@ -37,7 +38,9 @@ impl TenantView {
     /// The user that a value of the number index leads to at once.
     fn person_behind(&self, value: u32) -> Option<&Person> {
         match Role::split(value) {
-            (slot, Role::Did | Role::LineUri | Role::Extension) => self.users.get(slot).map(|person| &**person),
+            (slot, Role::Did | Role::LineUri | Role::Extension) => {
+                self.users.get(slot).map(|person| &**person)
+            }
             _ => None,
         }
     }
