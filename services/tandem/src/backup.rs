@@ -25,7 +25,7 @@ const LATE: Duration = Duration::from_secs(5);
 
 /// Which store.
 #[derive(Debug, clap::Args)]
-struct Where {
+pub(crate) struct Where {
     /// Where the embedded store is kept, as `up` and `serve` have it. No process may have it open.
     #[arg(long, value_name = "DIR", required_unless_present = "store")]
     data: Option<PathBuf>,
@@ -34,7 +34,8 @@ struct Where {
 }
 
 impl Where {
-    fn home(&self) -> anyhow::Result<Home> {
+    /// Where it is.
+    pub(crate) fn home(&self) -> anyhow::Result<Home> {
         let embedded = |data: &PathBuf| Home::Embedded(Place::Directory(data.join("store")));
         let home = self.store.home()?.or_else(|| self.data.as_ref().map(embedded));
         home.ok_or_else(|| Input("name the store with --store URL or --data DIR".into()).into())

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod directory;
 mod sim;
 mod small;
+mod store;
 mod tenant;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -76,6 +77,9 @@ enum Command {
     /// Import users, stations, workgroups and numbers.
     #[command(subcommand)]
     Directory(directory::Directory),
+    /// Look at a store.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Write a store to files, continuously.
     Backup(backup::Args),
     /// Write what a backup holds to an empty store.
@@ -140,6 +144,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Call(call) => call::run(call, &global),
         Command::Tenant(tenant) => tenant::run(tenant, &global),
         Command::Directory(directory) => directory::run(directory, &global),
+        Command::Store(command) => store::run(&command, &global),
         Command::Backup(args) => backup::run(args, &global),
         Command::Restore(args) => backup::restore(&args, &global),
         Command::Demo(args) => demo::run(&args, &global),

@@ -13,18 +13,19 @@
 mod fan;
 mod merge;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 pub use arc_swap::Guard;
-use tandem_domain::id::{Revision, TenantId};
-use tandem_domain::record::{self, Change};
-use tandem_domain::view::View;
+use tandem_domain::id::{Revision, TenantId, TenantName};
+use tandem_domain::record::{self, Change, Kind};
+use tandem_domain::view::{TenantView, View};
 use tandem_runtime::clock::Clock;
 use tandem_runtime::drain::Life;
-use tandem_store::{Entry, Followed, Listing, Position, Shard, Store, codec};
+use tandem_store::{Entry, Followed, Listing, Position, Shard, Store, Stored, codec};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -303,6 +304,7 @@ impl ViewFollower {
             fan::batches(position, records.map(|change| (change, None)))
         } else {
             let shown = self.snapshot();
+            complain_of_loss(&shown, shard, listing);
             let differences = merge::differences(&shown, shard, records.collect(), listing.at);
             fan::batches(position, differences.map(|c| (c, None)))
         };
@@ -337,6 +339,32 @@ impl ViewFollower {
         let revision = position.map_or(0, |p| p.revision.0);
         self.0.reached[shard.index()].store(revision, Ordering::Release);
         self.0.moved.send_replace(());
+    }
+}
+
+/// Names the tenants whose directory a store has lost: it was emptied, or is an older copy. Nobody can assert a
+/// directory again but who imported it.
+fn complain_of_loss(shown: &Snapshot, shard: Shard, listing: &Listing) {
+    if listing.position.is_none() && shard == Shard::CELL {
+        tracing::error!(
+            "the store was emptied, or another took its place; processes and policy are written again"
+        );
+    }
+    // A tenant's record lies in the cell's shard, what it has in its own.
+    let of_cell = |r: &Stored| {
+        let name = (r.key.kind == Kind::Tenant as u8).then(|| TenantName::parse(&r.key.key).ok()).flatten();
+        name.and_then(|name| shown.registry.tenant(&name)).map(|record| record.tenant.clone())
+    };
+    let there: HashSet<TenantId> = match shard {
+        Shard::CELL => listing.records.iter().filter_map(of_cell).collect(),
+        _ => listing.records.iter().map(|r| r.tenant.clone()).collect(),
+    };
+    let concerned = |t: &&Arc<TenantView>| shard == Shard::CELL || Shard::of(t.id()) == shard;
+    for tenant in shown.view.tenants().filter(concerned).filter(|t| !there.contains(t.id())) {
+        let (users, numbers) = (tenant.users_len(), tenant.numbers_len());
+        if users + numbers > 0 {
+            tracing::error!(tenant = %tenant.id(), users, numbers, "the store has lost this directory; import it again, or restore a backup");
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use tandem_domain::id::TenantId;
 use tokio::sync::broadcast;
 
 use crate::types::{
-    Commit, Error, Key, Listing, Outcome, Position, Pulled, SessionId, Shard, Stats, Stored, Write,
+    Commit, Error, Key, Listing, Node, Outcome, Position, Pulled, SessionId, Shard, Stats, Stored, Write,
 };
 
 /// An answer on its way. Dropping it does not undo what was asked.
@@ -79,6 +79,22 @@ pub trait Backend: std::fmt::Debug + Send + Sync + 'static {
 
     /// What the store is and holds, for people and metrics.
     fn stats(&self) -> Reply<'_, Stats>;
+
+    /// The servers that it stands on; none where it is in this process.
+    fn nodes(&self) -> Reply<'_, Vec<Node>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// What it holds and how much of the log is kept, as [`Backend::stats`] says; asked so, an empty server stays
+    /// empty, and the cell's id is left out where it is not known.
+    fn sizes(&self) -> Reply<'_, Stats> {
+        self.stats()
+    }
+
+    /// How often no replica had confirmed a commit in time that was to be replicated, since this was opened.
+    fn shortfalls(&self) -> u64 {
+        0
+    }
 
     /// Finishes what was asked before, lets go of everything, and answers when another may open the store. From
     /// then on everything else is [`Error::Closed`].

@@ -45,6 +45,23 @@ impl Home {
         matches!(self, Self::Redis(_))
     }
 
+    /// Whether one Redis alone is enough for what must not be lost: a trial, said in so many words.
+    #[must_use]
+    pub const fn is_single(&self) -> bool {
+        matches!(self, Self::Redis(settings) if settings.single)
+    }
+
+    /// Opens it to look at it, whatever its configuration can keep: nothing is written by that.
+    ///
+    /// # Errors
+    /// [`OpenError`] of an embedded store.
+    pub async fn look(self, world: World) -> Result<Store, OpenError> {
+        match self {
+            Self::Redis(settings) => Ok(Store::new(Arc::new(redis::Redis::open(*settings, world)))),
+            embedded => embedded.open(world).await,
+        }
+    }
+
     /// Opens it.
     ///
     /// A Redis that cannot be reached is no error: it is tried on, and what is asked meanwhile is told so. One that

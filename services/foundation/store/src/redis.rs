@@ -33,6 +33,7 @@ mod info;
 mod keys;
 mod layout;
 mod node;
+mod nodes;
 mod read;
 mod request;
 mod script;
@@ -42,7 +43,7 @@ mod topology;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::redis::Value;
 use tandem_domain::id::TenantId;
@@ -103,6 +104,7 @@ impl Redis {
             changed: watch::Sender::new(()),
             epoch: AtomicU64::new(0),
             look: Notify::new(),
+            shortfalls: AtomicU64::new(0),
         });
         Self {
             topology: Arc::new(Topology::start(&shared)),
@@ -305,6 +307,24 @@ impl Backend for Redis {
             let _entered = self.enter().await?;
             self.all_stats().await
         })
+    }
+
+    fn nodes(&self) -> Reply<'_, Vec<crate::types::Node>> {
+        Box::pin(async move {
+            let _entered = self.enter().await?;
+            self.all_nodes().await
+        })
+    }
+
+    fn sizes(&self) -> Reply<'_, Stats> {
+        Box::pin(async move {
+            let _entered = self.enter().await?;
+            self.all_sizes().await
+        })
+    }
+
+    fn shortfalls(&self) -> u64 {
+        self.shared.shortfalls.load(Ordering::Relaxed)
     }
 
     fn close(&self) -> Reply<'_, ()> {

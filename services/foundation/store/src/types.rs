@@ -336,6 +336,27 @@ pub struct Stats {
     pub disk_bytes: u64,
 }
 
+/// A server of a store, as it is seen now.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Node {
+    /// Where it is.
+    pub at: String,
+    /// The server that it copies; none: it is a primary.
+    pub replica_of: Option<String>,
+    /// Its release; empty: not known.
+    pub version: String,
+    /// How many shards lie there.
+    pub shards: usize,
+    /// Of a replica: how long ago it was last heard of, in seconds, and whether its link is whole.
+    pub lag_s: Option<u64>,
+    /// By how much its clock is ahead of this process's, in microseconds; half of the way there and back is left out.
+    pub ahead_us: Option<i64>,
+    /// What is refused here, and why.
+    pub refused: Vec<String>,
+    /// Why it cannot be used now.
+    pub away: Option<String>,
+}
+
 /// What the machine gives to a store: passed in, so that tests own time, chance and disk.
 #[derive(Clone)]
 pub struct World {

@@ -74,3 +74,94 @@ fn what_a_store_does_not_keep_is_said_before_it_is_used() {
     assert!(wrong.err.contains("--store") && wrong.err.contains("no port"), "{wrong:#?}");
     assert!(!wrong.err.contains("hush"), "{wrong:#?}");
 }
+
+#[test]
+fn a_store_that_is_emptied_under_its_processes_is_noticed_and_written_again() {
+    let (redis, base) = (redis(), one_example("brandt"));
+    let (url, tenants) = (url(&redis), path(&base, "tenants"));
+    let serve = |service| {
+        Running::start(&["serve", service, "--tenants", &tenants, "--store", &url, "--grpc", "127.0.0.1:0"])
+    };
+    let (station, routing) = (serve("station"), serve("routing"));
+    let import = || station.ask(&["directory", "import", &path(&base, "directories/brandt.yaml")]);
+    import().ended(0);
+    let route = || routing.ask(&["call", "route", "--tenant", "brandt", "--called", CLARA]);
+    until("routing shows it", || route().ended(0).out.contains("clara.hoffmann").then_some(()));
+    assert_eq!(redis.cli(&["FLUSHALL"]), "OK");
+    // Policy is asserted again by its writer, from the files, and each process by itself.
+    let lost = || route().err.contains("is not there").then_some(());
+    until("the loss is noticed", || {
+        lost().or_else(|| (!route().out.contains("clara.hoffmann")).then_some(()))
+    });
+    until("policy is in force again", || (route().code == 0).then_some(()));
+    // The directory is nobody's to assert: who has it imports it again.
+    assert!(!route().ended(0).out.contains("clara.hoffmann"));
+    import().ended(0);
+    until("the directory is there again", || route().ended(0).out.contains("clara.hoffmann").then_some(()));
+    for process in [station.end(), routing.end()] {
+        let said = process.ended(0).err;
+        for words in ["the store was emptied", "lost this directory", "registering anew"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
+}
+
+#[test]
+fn of_two_that_are_started_at_once_one_writes_policy_and_the_other_waits_for_it() {
+    let (redis, base) = (redis(), one_example("brandt"));
+    let (url, tenants) = (url(&redis), path(&base, "tenants"));
+    let up = || Running::up(&["--tenants", &tenants, "--store", &url]);
+    let (one, two) = std::thread::scope(|scope| {
+        let (one, two) = (scope.spawn(up), scope.spawn(up));
+        (one.join().unwrap(), two.join().unwrap())
+    });
+    let status = || run(&["store", "status", "--store", &url, "--output", "json"]).ended(0).json();
+    let holder = || {
+        let leases = status()["leases"].as_array().unwrap().clone();
+        assert!(leases.len() <= 1, "{leases:?}");
+        leases.first().map(|lease| lease["holder"].as_str().unwrap().to_owned())
+    };
+    let first = until("one of them writes", holder);
+    assert_eq!(status()["processes"].as_array().unwrap().len(), 2);
+    // Whichever it is: what is written once is in force at both.
+    let policy = base.path().join("tenants/brandt.yaml");
+    let good = fs::read_to_string(&policy).unwrap();
+    fs::write(&policy, good.replace("inbound: LyncFirst", "inbound: CicFirst")).unwrap();
+    for process in [&one, &two] {
+        until("CIC comes first", || (first_trunk(process) == "cic").then_some(()));
+    }
+    assert_eq!(holder().as_ref(), Some(&first), "the lease stays where it was");
+    // One of the two is killed: the other has the lease then, whoever had it before.
+    drop(one);
+    fs::write(&policy, good).unwrap();
+    until("the other writes policy", || (first_trunk(&two) == "lync").then_some(()));
+    two.end().ended(0);
+}
+
+#[test]
+fn the_status_of_a_store_shows_who_is_there_and_what_is_refused() {
+    let (redis, base) = (redis(), one_example("brandt"));
+    let (single, strict) = (url(&redis), format!("redis://127.0.0.1:{}", redis.port));
+    let status = |url: &str| run(&["store", "status", "--store", url]);
+    // An empty server stays empty when it is looked at.
+    let empty = status(&single).ended(0).out;
+    assert!(empty.contains("0 records") && empty.contains("none is registered"), "{empty}");
+    assert_eq!(redis.cli(&["DBSIZE"]), "0");
+    let running = Running::up(&["--tenants", &path(&base, "tenants"), "--store", &single]);
+    let said = status(&single).ended(0).out;
+    let primary = format!("primary   127.0.0.1:{}, Redis ", redis.port);
+    for words in
+        ["durability single", &primary, "257 shards", "tenants   brandt", "process   up-", "lease/policy"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // Without permission for one Redis it says what it would refuse, and by which setting.
+    let weak = status(&strict).ended(1).out;
+    for words in ["refused", "appendonly yes", "min-replicas-to-write 1", "no replica is connected"] {
+        assert!(weak.contains(words), "{words}: {weak}");
+    }
+    running.end().ended(0);
+    drop(redis);
+    let gone = status(&single).ended(69);
+    assert!(gone.err.contains("Redis"), "{gone:#?}");
+}

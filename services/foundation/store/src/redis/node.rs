@@ -60,6 +60,8 @@ pub(super) struct Shared {
     pub(super) epoch: AtomicU64,
     /// Asks for a fresh look-up of the primaries.
     pub(super) look: Notify,
+    /// How often no replica confirmed in time.
+    pub(super) shortfalls: AtomicU64,
 }
 
 impl Shared {

@@ -325,8 +325,12 @@ impl Redis {
     }
 
     pub(super) async fn all_stats(&self) -> Result<Stats, Error> {
-        let mut stats =
-            Stats { backend: self.shared.settings.words(), cell: self.cell().await?, ..Stats::default() };
+        let cell = self.cell().await?;
+        Ok(Stats { cell, ..self.all_sizes().await? })
+    }
+
+    pub(super) async fn all_sizes(&self) -> Result<Stats, Error> {
+        let mut stats = Stats { backend: self.shared.settings.words(), ..Stats::default() };
         for (_, state) in self.states().await? {
             stats.records += state.records;
             stats.log_entries += state.log_entries;

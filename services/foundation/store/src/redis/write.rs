@@ -5,6 +5,7 @@
 //! too: the first one cannot happen after it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use redis::{ServerError, Value};
 use tokio::sync::oneshot;
@@ -112,6 +113,7 @@ impl Redis {
                         return Ok(Outcome::Committed(revision));
                     }
                     (Said::Committed(_), Confirmation::Replicas(_)) => {
+                        self.shared.shortfalls.fetch_add(1, Ordering::Relaxed);
                         let why = "it is on the primary, and no replica has confirmed it".to_owned();
                         doubt = Some(why.clone());
                         why
