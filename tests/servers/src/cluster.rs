@@ -1,11 +1,12 @@
 //! A Redis Cluster: three primaries with two replicas each, and one of three alone for what needs no replicas.
 
 use std::process::Command;
+use std::time::Duration;
 
 use tandem_store::redis::Settings;
-use tandem_store::redis::settings::{Address, Shape};
+use tandem_store::redis::settings::Shape;
 
-use super::{Server, cli, missing, until};
+use super::{Launch, Server, missing, until};
 
 /// A Cluster of servers.
 #[derive(Debug)]
@@ -17,6 +18,12 @@ pub struct Cluster {
 impl Cluster {
     /// Three primaries with `replicas` each.
     pub async fn start(replicas: usize) -> Self {
+        Self::launch((0..3 * (1 + replicas)).map(|_| Launch::default()).collect()).await
+    }
+
+    /// Three primaries, and as many replicas each as there are servers for, started so.
+    pub async fn launch(how: Vec<Launch>) -> Self {
+        let replicas = how.len() / 3 - 1;
         let min = if replicas > 0 { "1" } else { "0" };
         let args = [
             "--cluster-enabled",
@@ -32,11 +39,11 @@ impl Cluster {
             "--repl-diskless-sync-delay",
             "0",
         ];
-        let servers: Vec<Server> = (0..3 * (1 + replicas)).map(|_| Server::start(&args)).collect();
+        let servers: Vec<Server> = how.into_iter().map(|how| Server::launch(how, &args)).collect();
         let cluster = Self { servers };
         let mut command = Command::new("redis-cli");
         command.args(["--cluster", "create"]);
-        command.args(cluster.servers.iter().map(|s| format!("127.0.0.1:{}", s.port)));
+        command.args(cluster.servers.iter().map(|s| format!("{}:{}", s.host, s.port)));
         command.args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"]);
         let out = command.output().unwrap_or_else(|e| missing("redis-cli", &e));
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
@@ -56,8 +63,15 @@ impl Cluster {
     /// How a store on it is opened.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        let at = |s: &Server| Address { host: "127.0.0.1".to_owned(), port: s.port };
-        Settings::of(Shape::Cluster(self.servers.iter().take(3).map(at).collect()))
+        Settings::of(Shape::Cluster(self.servers.iter().take(3).map(Server::address).collect()))
+    }
+
+    /// Settings that ask others than this server who is where, and do not wait for it long.
+    #[must_use]
+    pub fn settings_without(&self, server: usize) -> Settings {
+        let others = self.servers.iter().enumerate().filter(|(n, _)| *n != server);
+        let shape = Shape::Cluster(others.take(3).map(|(_, s)| s.address()).collect());
+        Settings { write_within: Duration::from_millis(700), ..Settings::of(shape) }
     }
 
     /// The servers that are primaries, as those that live say.
@@ -70,8 +84,13 @@ impl Cluster {
     /// The primary that has a slot, as a node that lives says.
     #[must_use]
     pub fn owner(&self, slot: u16) -> Option<usize> {
-        let asked = self.servers.iter().find(|s| s.lives())?;
-        for line in asked.cli(&["CLUSTER", "NODES"]).lines() {
+        self.owner_by(self.servers.iter().position(Server::lives)?, slot)
+    }
+
+    /// The primary that has a slot, as one node says.
+    #[must_use]
+    pub fn owner_by(&self, asked: usize, slot: u16) -> Option<usize> {
+        for line in self.servers[asked].cli(&["CLUSTER", "NODES"]).lines() {
             let fields: Vec<&str> = line.split(' ').collect();
             let has = |range: &&str| {
                 let (first, last) = range.split_once('-').unwrap_or((range, range));
@@ -102,7 +121,7 @@ impl Cluster {
         let keys: Vec<&str> = keys.lines().filter(|l| !l.is_empty()).collect();
         let port = self.servers[to].port.to_string();
         for key in &keys {
-            let said = self.servers[from].cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+            let said = self.servers[from].cli(&["MIGRATE", &self.servers[to].host, &port, key, "0", "5000"]);
             assert!(said == "OK" || said == "NOKEY", "{said}");
         }
         keys.len()
@@ -120,5 +139,5 @@ impl Cluster {
 /// The slot of a key.
 #[must_use]
 pub fn slot(server: &Server, key: &str) -> u16 {
-    cli(server.port, &["CLUSTER", "KEYSLOT", key]).parse().unwrap()
+    server.cli(&["CLUSTER", "KEYSLOT", key]).parse().unwrap()
 }

@@ -11,10 +11,11 @@ pub mod proxy;
 pub mod sentinel;
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tandem_store::redis::settings::Address;
 use tempfile::TempDir;
 
 /// How long a server may take to listen. Far more than it needs, for machines are slow at times.
@@ -31,13 +32,34 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// How a server is started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Its address on loopback, and from which it speaks to others: two servers with two of them can be cut apart.
+    pub host: String,
+    /// Its environment, beside that of the test.
+    pub env: Vec<(String, String)>,
+    /// Where it keeps what it keeps; none: a directory of its own.
+    pub dir: Option<PathBuf>,
+}
+
+impl Default for Launch {
+    fn default() -> Self {
+        Self { host: "127.0.0.1".to_owned(), env: vec![], dir: None }
+    }
+}
+
 /// A redis-server.
 #[derive(Debug)]
 pub struct Server {
     child: Option<Child>,
-    /// Where it listens, on 127.0.0.1.
+    /// Where it listens.
+    pub host: String,
+    /// Likewise.
     pub port: u16,
-    dir: TempDir,
+    dir: PathBuf,
+    _own: Option<TempDir>,
+    env: Vec<(String, String)>,
     args: Vec<String>,
 }
 
@@ -45,10 +67,20 @@ impl Server {
     /// Starts one, with nothing kept on disk but by these arguments.
     #[must_use]
     pub fn start(args: &[&str]) -> Self {
+        Self::launch(Launch::default(), args)
+    }
+
+    /// Starts one so.
+    #[must_use]
+    pub fn launch(how: Launch, args: &[&str]) -> Self {
+        let own = how.dir.is_none().then(|| tempfile::tempdir().unwrap());
         let mut server = Self {
             child: None,
             port: free_port(),
-            dir: tempfile::tempdir().unwrap(),
+            dir: how.dir.or_else(|| own.as_ref().map(|own| own.path().to_owned())).unwrap(),
+            _own: own,
+            host: how.host,
+            env: how.env,
             args: args.iter().map(|a| (*a).to_owned()).collect(),
         };
         let until = Instant::now() + PATIENCE;
@@ -71,9 +103,11 @@ impl Server {
     /// Starts it, and waits until it answers; false: it ended instead.
     fn runs(&mut self) -> bool {
         let mut command = Command::new("redis-server");
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
-        command.arg("--dir").arg(self.dir.path()).args(&self.args);
-        let mut child = run(command, &self.dir.path().join("log"));
+        command.args(["--port", &self.port.to_string(), "--bind", &self.host, "--save", ""]);
+        // Redis takes no other address of loopback for one that need not be protected.
+        command.args(["--bind-source-addr", &self.host, "--protected-mode", "no"]);
+        command.arg("--dir").arg(&self.dir).args(&self.args).envs(self.env.iter().cloned());
+        let mut child = run(command, &self.dir.join("log"));
         let until = Instant::now() + PATIENCE;
         let own = format!("process_id:{}", child.id());
         // Whoever listens there must be this one; one that still loads its data answers this as well.
@@ -89,13 +123,19 @@ impl Server {
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
     /// Whether it was started and not killed since.
     #[must_use]
     pub fn lives(&self) -> bool {
         self.child.is_some()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        Address { host: self.host.clone(), port: self.port }
     }
 
     /// Its process.
@@ -107,7 +147,7 @@ impl Server {
     /// Where it keeps what it keeps.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        self.dir.path()
+        &self.dir
     }
 
     /// Kills it as by `kill -9`.
@@ -123,7 +163,7 @@ impl Server {
 
     /// Asks it something, as `redis-cli` does.
     pub fn cli(&self, args: &[&str]) -> String {
-        cli(self.port, args)
+        cli_at(&self.host, self.port, args)
     }
 }
 
@@ -133,10 +173,15 @@ impl Drop for Server {
     }
 }
 
-/// Asks the server at a port something.
+/// Asks the server at a port of 127.0.0.1 something.
 pub fn cli(port: u16, args: &[&str]) -> String {
+    cli_at("127.0.0.1", port, args)
+}
+
+/// Asks the server at an address something.
+pub fn cli_at(host: &str, port: u16, args: &[&str]) -> String {
     let mut command = Command::new("redis-cli");
-    command.args(["-h", "127.0.0.1", "-p", &port.to_string()]).args(args);
+    command.args(["-h", host, "-p", &port.to_string()]).args(args);
     let out = command.output().unwrap_or_else(|e| missing("redis-cli", &e));
     String::from_utf8_lossy(&out.stdout).trim().to_owned()
 }

@@ -6,7 +6,7 @@ use tandem_store::redis::Settings;
 use tandem_store::redis::settings::{Address, Shape};
 use tempfile::TempDir;
 
-use super::{Server, cli, end, free_port, run, until};
+use super::{Launch, Server, cli_at, end, free_port, run, until};
 
 /// What `Replicated` asks for.
 pub const STRONG: [&str; 8] = [
@@ -25,26 +25,35 @@ pub const STRONG: [&str; 8] = [
 pub struct Watched {
     /// First the one that was made the primary.
     pub servers: Vec<Server>,
+    host: String,
     sentinels: Vec<(u16, Option<Child>, TempDir)>,
 }
 
 impl Watched {
     /// Starts all of it, and waits until each knows the others.
     pub async fn start() -> Self {
-        let primary = Server::start(&STRONG);
-        let of = primary.port.to_string();
-        let mut servers = vec![primary];
-        for _ in 0..2 {
-            servers.push(Server::start(&[&STRONG[..], &["--replicaof", "127.0.0.1", &of]].concat()));
+        Self::launch([(); 3].map(|()| Launch::default()), "127.0.0.1").await
+    }
+
+    /// Starts it with the servers so, and the Sentinels at this address of loopback.
+    pub async fn launch(how: [Launch; 3], sentinels_at: &str) -> Self {
+        let mut servers: Vec<Server> = Vec::new();
+        for how in how {
+            let mut args = STRONG.to_vec();
+            let of = servers.first().map(|s| (s.host.clone(), s.port.to_string()));
+            if let Some((host, port)) = &of {
+                args.extend(["--replicaof", host, port]);
+            }
+            servers.push(Server::launch(how, &args));
         }
         let linked =
-            || async { cli(servers[0].port, &["INFO", "replication"]).contains("min_slaves_good_slaves:2") };
+            || async { servers[0].cli(&["INFO", "replication"]).contains("min_slaves_good_slaves:2") };
         until("two replicas", linked).await;
-        let sentinels: Vec<_> = (0..3).map(|_| sentinel(&of)).collect();
-        let watched = Self { servers, sentinels };
-        for (port, ..) in &watched.sentinels {
+        let sentinels: Vec<_> = (0..3).map(|_| sentinel(&servers[0], sentinels_at)).collect();
+        let watched = Self { servers, host: sentinels_at.to_owned(), sentinels };
+        for at in 0..3 {
             let knows = || async {
-                let said = cli(*port, &["SENTINEL", "MASTER", "main"]);
+                let said = watched.ask(at, &["SENTINEL", "MASTER", "main"]);
                 let mut lines = said.lines();
                 let mut field =
                     |name| lines.by_ref().find(|l| *l == name).and_then(|_| lines.next()).map(str::to_owned);
@@ -59,11 +68,26 @@ impl Watched {
     /// How a store on it is opened.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        let at = |port: &u16| Address { host: "127.0.0.1".to_owned(), port: *port };
+        let at = |port: &u16| Address { host: self.host.clone(), port: *port };
         Settings::of(Shape::Sentinel(
             self.sentinels.iter().map(|(port, ..)| at(port)).collect(),
             "main".to_owned(),
         ))
+    }
+
+    /// Asks one of the Sentinels something.
+    #[must_use]
+    pub fn ask(&self, sentinel: usize, args: &[&str]) -> String {
+        cli_at(&self.host, self.sentinels[sentinel].0, args)
+    }
+
+    /// The server that is the primary, as most Sentinels say.
+    #[must_use]
+    pub fn elected(&self) -> Option<usize> {
+        let says = |n| self.ask(n, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
+        let said = [says(0), says(1), says(2)];
+        let most = said.iter().find(|one| said.iter().filter(|other| other == one).count() > 1)?;
+        self.servers.iter().position(|s| *most == format!("{}\n{}", s.host, s.port))
     }
 
     /// The server that is the primary, as the servers that live say themselves.
@@ -79,13 +103,16 @@ impl Drop for Watched {
     }
 }
 
-fn sentinel(primary: &str) -> (u16, Option<Child>, TempDir) {
+fn sentinel(primary: &Server, host: &str) -> (u16, Option<Child>, TempDir) {
     let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
     let file = dir.path().join("sentinel.conf");
     let config = format!(
-        "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {primary} 2\n\
+        "port {port}\nbind {host}\nbind-source-addr {host}\nprotected-mode no\ndir {}\n\
+        sentinel monitor main {} {} 2\n\
         sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 6000\n",
-        dir.path().display()
+        dir.path().display(),
+        primary.host,
+        primary.port
     );
     std::fs::write(&file, config).unwrap();
     let mut command = Command::new("redis-sentinel");

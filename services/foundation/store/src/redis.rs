@@ -126,8 +126,10 @@ impl Redis {
             Err(Error::Unavailable(why)) => return Err(OpenError::Unreachable(why)),
             Err(other) => return Err(OpenError::Unfit(other.to_string())),
         }
+        let until = self.write_until();
         for shard in Shard::all() {
-            if let Some(why) = self.weakness(shard) {
+            let (node, _) = self.conn(shard, Class::Local, until).await.map_err(OpenError::Unreachable)?;
+            if let Some(why) = self.weakness(node.inner()) {
                 return Err(OpenError::Unfit(why));
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use servers::cluster::{Cluster, slot};
 use servers::rig::{LONG, committed, local, open, put, replicated, revision, shard, tenant, until, value};
 use tandem_store::conformance::{self, Keeps, Opts};
-use tandem_store::redis::{Redis, Settings, Time};
+use tandem_store::redis::{OpenError, Redis, Settings, Time};
 use tandem_store::{Backend, Commit, Error, Followed, Follower, Outcome, Shard};
 
 fn patient(cluster: &Cluster) -> Settings {
@@ -133,6 +133,14 @@ async fn a_primary_of_nine_nodes_is_killed_and_nothing_acknowledged_is_lost() {
     let other = elsewhere(&cluster);
     let slot = slot(&cluster.servers[0], &format!("{{{}}}", shard().0));
     let dead = cluster.owner(slot).unwrap();
+    // What cannot be asked is unreachable, and nothing is said of its configuration.
+    let cell = cluster.owner(servers::cluster::slot(&cluster.servers[0], "{c}"));
+    let silent = cluster.primaries().into_iter().find(|n| Some(*n) != cell).unwrap();
+    cluster.servers[silent].signal("STOP");
+    let found = open(cluster.settings_without(silent)).check().await;
+    cluster.servers[silent].signal("CONT");
+    let at = format!("127.0.0.1:{}", cluster.servers[silent].port);
+    assert!(matches!(&found, Err(OpenError::Unreachable(why)) if why.contains(&at)), "{found:?}");
     cluster.servers[dead].kill();
     // The other primaries go on meanwhile.
     let quick = open(cluster.settings());

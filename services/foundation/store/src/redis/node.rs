@@ -247,7 +247,10 @@ impl Inner {
             cmd.arg(if asks { "INFO" } else { "PING" });
             match conn.ask(&cmd, Instant::now() + TRY_WITHIN).await {
                 Ok(answer) if asks => {
-                    let info = conn::text(answer).map(|text| Info::read(&text)).unwrap_or_default();
+                    let info = match conn::text(answer) {
+                        Ok(text) => Info::read(&text),
+                        Err(why) => return why,
+                    };
                     if !info.is_primary {
                         return "it is a replica now".to_owned();
                     }

@@ -15,7 +15,7 @@ use super::Redis;
 use super::batch::{Confirmed, Job, Unsent};
 use super::conn::{self, Conn, Fail};
 use super::layout::Turning;
-use super::node::Class;
+use super::node::{Class, Inner};
 use super::request::{self, Generation};
 use super::script::Call;
 use crate::types::{Commit, Durability, Error, Outcome, Refusal, Shard};
@@ -141,8 +141,8 @@ impl Redis {
     }
 
     async fn attempt(&self, shard: Shard, class: Class, call: Call, until: Instant) -> Tried {
-        let conn = match self.conn(shard, class, until).await {
-            Ok((_, conn)) => conn,
+        let (node, conn) = match self.conn(shard, class, until).await {
+            Ok(found) => found,
             Err(why) => return Tried::Not(why),
         };
         if class == Class::Local {
@@ -151,7 +151,7 @@ impl Redis {
                 Err(fail) => self.failed(&conn, fail),
             };
         }
-        if let Some(why) = self.weakness(shard) {
+        if let Some(why) = self.weakness(node.inner()) {
             return Tried::Refused(why);
         }
         self.confirm(shard, &conn, call, until).await
@@ -205,13 +205,11 @@ impl Redis {
         remedy
     }
 
-    /// Why `Replicated` commits are refused.
-    pub(super) fn weakness(&self, shard: Shard) -> Option<String> {
+    /// Why `Replicated` commits are refused by a primary that there is a connection to: before, nothing is known of it.
+    pub(super) fn weakness(&self, node: &Inner) -> Option<String> {
         if self.shared.settings.single {
             return None;
         }
-        let map = self.topology.map();
-        let node = map.of(shard).ok()?.inner();
         let weak = node.info().weakness();
         (!weak.is_empty()).then(|| {
             let at = &node.at;
