@@ -41,6 +41,12 @@ fn in_the_logs(history: &History, fence: &str, attempts: &[(&Attempt, Revision)]
 fn by_the_clock(history: &History, fence: &str, attempts: &[(&Attempt, Revision)], report: &mut Report) {
     let accepted: Vec<_> =
         attempts.iter().filter(|(a, _)| matches!(a.outcome, Outcome::Committed(_))).collect();
+    // A retry that finds its own earlier success was accepted when that was.
+    let mut asked: HashMap<Id, Moment> = HashMap::new();
+    for (attempt, _) in attempts {
+        let at = asked.entry(attempt.id).or_insert(attempt.asked);
+        *at = (*at).min(attempt.asked);
+    }
     let tokens: BTreeSet<Revision> = accepted.iter().map(|(_, token)| *token).collect();
     report.measured.holders += tokens.len() as u64;
     // For each token, when the first commit of a later holder was acknowledged.
@@ -59,13 +65,14 @@ fn by_the_clock(history: &History, fence: &str, attempts: &[(&Attempt, Revision)
     }
     for (attempt, token) in &accepted {
         let Some(successor) = succeeded.get(token) else { continue };
-        let overlap = attempt.asked.saturating_sub(*successor);
+        let asked = asked.get(&attempt.id).copied().unwrap_or(attempt.asked);
+        let overlap = asked.saturating_sub(*successor);
         if overlap == 0 {
             continue;
         }
         report.measured.overlap = report.measured.overlap.max(overlap);
         let permits = |d: &Disturbance| {
-            let within = attempt.asked >= d.from && *successor <= d.until.saturating_add(d.overlap);
+            let within = asked >= d.from && *successor <= d.until.saturating_add(d.overlap);
             within && overlap <= d.overlap
         };
         if !history.disturbances.iter().any(permits) {
