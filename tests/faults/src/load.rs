@@ -215,8 +215,11 @@ impl Worker {
                     self.commit_to(&tenant, vec![], vec![put(&own, &n.to_string())])
                 }
                 6 => {
-                    let own = key(&format!("{}-{}", self.name, self.dice.roll(50)));
-                    self.commit_to(&tenant, vec![], vec![Write { key: own, what: What::Delete }])
+                    let gone = match self.dice.chance(30) {
+                        true => format!("shared-{}", self.dice.roll(SHARED)),
+                        false => format!("{}-{}", self.name, self.dice.roll(50)),
+                    };
+                    self.commit_to(&tenant, vec![], vec![Write { key: key(&gone), what: What::Delete }])
                 }
                 _ => {
                     let shared = format!("shared-{}", self.dice.roll(SHARED));

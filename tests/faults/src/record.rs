@@ -106,7 +106,7 @@ fn tenant(tenant: &TenantId) -> String {
     format!("{}.{:x}", tenant.name, tenant.incarnation.0)
 }
 
-fn entry(entry: &Entry) -> history::Entry {
+pub(crate) fn entry(entry: &Entry) -> history::Entry {
     let change = |c: &tandem_store::Changed| history::Change {
         key: key(&c.key),
         value: c.value.as_deref().map(text),

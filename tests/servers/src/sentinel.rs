@@ -1,12 +1,13 @@
 //! The documented production shape: a primary with two replicas, and three Sentinels.
 
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use tandem_store::redis::Settings;
 use tandem_store::redis::settings::{Address, Shape};
 use tempfile::TempDir;
 
-use super::{Launch, Server, cli_at, end, free_port, run, until};
+use super::{Launch, PATIENCE, Server, cli_at, end, free_port, run, until};
 
 /// What `Replicated` asks for.
 pub const STRONG: [&str; 8] = [
@@ -103,20 +104,32 @@ impl Drop for Watched {
     }
 }
 
+/// Starts a Sentinel, and waits until it answers.
 fn sentinel(primary: &Server, host: &str) -> (u16, Option<Child>, TempDir) {
-    let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
-    let file = dir.path().join("sentinel.conf");
-    let config = format!(
-        "port {port}\nbind {host}\nbind-source-addr {host}\nprotected-mode no\ndir {}\n\
-        sentinel monitor main {} {} 2\n\
-        sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 6000\n",
-        dir.path().display(),
-        primary.host,
-        primary.port
-    );
-    std::fs::write(&file, config).unwrap();
-    let mut command = Command::new("redis-sentinel");
-    command.arg(&file);
-    let child = run(command, &dir.path().join("log"));
-    (port, Some(child), dir)
+    for _ in 0..10 {
+        let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
+        let file = dir.path().join("sentinel.conf");
+        let config = format!(
+            "port {port}\nbind {host}\nbind-source-addr {host}\nprotected-mode no\ndir {}\n\
+            sentinel monitor main {} {} 2\n\
+            sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 6000\n",
+            dir.path().display(),
+            primary.host,
+            primary.port
+        );
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new("redis-sentinel");
+        command.arg(&file);
+        let mut child = run(command, &dir.path().join("log"));
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until && child.try_wait().unwrap().is_none() {
+            if cli_at(host, port, &["PING"]) == "PONG" {
+                return (port, Some(child), dir);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Somebody took the port before it did.
+        end(Some(child));
+    }
+    panic!("no Sentinel starts");
 }

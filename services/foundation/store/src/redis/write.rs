@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use redis::{ServerError, Value};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Redis;
@@ -18,6 +18,7 @@ use super::layout::Turning;
 use super::node::{Class, Inner};
 use super::request::{self, Generation};
 use super::script::Call;
+use super::settings::Address;
 use crate::types::{Commit, Durability, Error, Outcome, Refusal, Shard};
 use tandem_domain::id::Revision;
 
@@ -154,21 +155,26 @@ impl Redis {
         if let Some(why) = self.weakness(node.inner()) {
             return Tried::Refused(why);
         }
-        self.confirm(shard, &conn, call, until).await
+        let (jobs, at) = (node.inner().jobs().clone(), node.inner().at.clone());
+        // Who waits holds no primary: one that is none any more is let go of with all that waits for it.
+        drop(node);
+        self.confirm(jobs, &at, &conn, call, until).await
     }
 
-    /// Has a call sent with the next batch, and confirmed.
-    async fn confirm(&self, shard: Shard, conn: &Conn, call: Call, until: Instant) -> Tried {
-        let map = self.topology.map();
-        let node = match map.of(shard) {
-            Ok(node) => node.inner(),
-            Err(none) => return Tried::Not(none.why),
-        };
+    /// Has a call sent with the next batch to a primary, and confirmed.
+    async fn confirm(
+        &self,
+        jobs: mpsc::Sender<Job>,
+        at: &Address,
+        conn: &Conn,
+        call: Call,
+        until: Instant,
+    ) -> Tried {
         let (reply, answer) = oneshot::channel();
         let job = Job { call: Arc::new(call), reply };
-        match tokio::time::timeout_at(until, node.jobs().send(job)).await {
+        match tokio::time::timeout_at(until, jobs.send(job)).await {
             Ok(Ok(())) => {}
-            _ => return Tried::Not(format!("too much waits for Redis {}", node.at)),
+            _ => return Tried::Not(format!("too much waits for Redis {at}")),
         }
         match tokio::time::timeout_at(until, answer).await {
             Ok(Ok(Ok(Confirmed { value, replicas }))) => {

@@ -127,7 +127,7 @@ impl Rig {
             }
             Kind::Failover | Kind::Unannounced => {
                 if matches!(kind, Kind::Failover) {
-                    let said = self.watched.servers[primary].cli(&["CLIENT", "PAUSE", "4000", "WRITE"]);
+                    let said = self.watched.servers[primary].cli(&["CLIENT", "PAUSE", "10000", "WRITE"]);
                     assert_eq!(said, "OK");
                 }
                 let asked = || async { self.watched.ask(0, &["SENTINEL", "FAILOVER", "main"]) == "OK" };

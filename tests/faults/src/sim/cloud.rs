@@ -1,0 +1,261 @@
+//! The servers: one primary, two replicas that lag behind it, and what an election makes of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tandem_history::Entry;
+use tandem_store::{Backend, Error, Position, Precondition, Pulled, Shard};
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+use super::bug::Bug;
+use super::server::{Answer, Op, Server, What, wait};
+use crate::dice::Dice;
+use crate::record;
+
+/// How long a primary that is cut off goes on: `min-replicas-max-lag`.
+pub(crate) const MAX_LAG: Duration = Duration::from_secs(2);
+/// When the clocks of the servers begin.
+const START: u64 = 1_700_000_000_000_000;
+
+/// A primary of before, which does not know it yet.
+struct Cut {
+    server: Server,
+    since: Instant,
+}
+
+/// The servers as they are now.
+pub(crate) struct State {
+    /// Counts elections: a client that knows an older one asks the wrong server.
+    pub(crate) epoch: u64,
+    primary: Server,
+    /// Everything that the primary was told, in order.
+    ops: Vec<Op>,
+    /// How much of it each replica has. A replica is only told it when it is elected: nobody can see a difference.
+    replicas: [usize; 2],
+    /// Until when each replica is held up.
+    held: [Instant; 2],
+    /// The primary answers nobody.
+    pub(crate) down: bool,
+    cut: Option<Cut>,
+    /// By how much the primary's clock is wrong, microseconds.
+    skew: i64,
+    pub(crate) dice: Dice,
+    /// How often a request and a reply is lost, of a hundred.
+    pub(crate) lossy: u64,
+    /// Which client reads nothing.
+    pub(crate) blind: Option<usize>,
+    pub(crate) bug: Option<Bug>,
+}
+
+/// All of them.
+#[derive(Clone)]
+pub(crate) struct Cloud {
+    state: Arc<Mutex<State>>,
+    pub(crate) hints: broadcast::Sender<Shard>,
+    began: Instant,
+}
+
+impl Cloud {
+    pub(crate) fn start(seed: u64, bug: Option<Bug>) -> Self {
+        let now = Instant::now();
+        let state = State {
+            epoch: 0,
+            primary: Server::new(),
+            ops: vec![],
+            replicas: [0; 2],
+            held: [now; 2],
+            down: false,
+            cut: None,
+            skew: 0,
+            dice: Dice(seed),
+            lossy: 2,
+            blind: None,
+            bug,
+        };
+        Self { state: Arc::new(Mutex::new(state)), hints: broadcast::Sender::new(1024), began: now }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn now(&self, skew: i64) -> u64 {
+        let elapsed = self.began.elapsed().as_micros() as i64;
+        START.saturating_add_signed(elapsed + skew)
+    }
+
+    /// Asks the server that was elected in this epoch to do something. An error is that it surely was not done. With
+    /// the answer comes how much the primary was told with it; none: no replica will ever have it.
+    pub(crate) fn ask(&self, epoch: u64, what: What) -> Result<(Answer, Option<usize>), Error> {
+        let mut state = self.state();
+        let away = |why: &str| Err(Error::Unavailable(why.to_owned()));
+        let chance = state.dice.roll(u64::MAX);
+        let now = self.now(state.skew);
+        let what = state.mangle(what);
+        let op = Op { now, chance, what };
+        let shard = op.shard();
+        if epoch == state.epoch {
+            if state.down {
+                return away("no answer");
+            }
+            let answer = state.primary.apply(&op)?;
+            state.ops.push(op);
+            if let Some(shard) = shard {
+                // Nobody following is no fault.
+                let _ = self.hints.send(shard);
+            }
+            return Ok((answer, Some(state.ops.len())));
+        }
+        let forever = state.bug == Some(Bug::GoesOnCutOff);
+        match &state.cut {
+            Some(cut) if epoch + 1 == state.epoch && (forever || cut.since.elapsed() < MAX_LAG) => {
+                Ok((cut.server.apply(&op)?, None))
+            }
+            Some(_) => away("NOREPLICAS"),
+            None => away("READONLY"),
+        }
+    }
+
+    /// The server to read from in an epoch.
+    pub(crate) fn read<T>(
+        &self,
+        epoch: u64,
+        read: impl FnOnce(&dyn Backend) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let state = self.state();
+        match &state.cut {
+            _ if epoch == state.epoch && !state.down => read(&state.primary.store),
+            Some(cut) if epoch + 1 == state.epoch => read(&cut.server.store),
+            _ => Err(Error::Unavailable("no answer".to_owned())),
+        }
+    }
+
+    /// Replicas that are not held up take some of what they lack.
+    pub(crate) fn replicate(&self) {
+        let mut state = self.state();
+        if state.down {
+            return;
+        }
+        for n in 0..2 {
+            if state.dice.roll(4) != 0 || state.held[n] > Instant::now() {
+                continue;
+            }
+            let lacks = (state.ops.len() - state.replicas[n]) as u64;
+            let takes = state.dice.roll(lacks + 1) as usize;
+            state.replicas[n] += takes;
+        }
+    }
+
+    /// Whether a replica has what the primary of this epoch was told so far; none: it is not the primary any more.
+    pub(crate) fn has(&self, epoch: u64, told: usize) -> Option<bool> {
+        let state = self.state();
+        if epoch != state.epoch {
+            return None;
+        }
+        let early = state.bug == Some(Bug::AcknowledgesTooSoon);
+        Some(early || state.replicas.iter().any(|has| *has >= told))
+    }
+
+    /// Holds a replica up.
+    pub(crate) fn hold_up(&self, replica: usize, until: Instant) {
+        self.state().held[replica] = until;
+    }
+
+    pub(crate) fn set_down(&self, down: bool) {
+        self.state().down = down;
+    }
+
+    pub(crate) fn set_lossy(&self, percent: u64) {
+        self.state().lossy = percent;
+    }
+
+    /// Moves the primary's clock.
+    pub(crate) fn jump(&self, us: i64) {
+        self.state().skew += us;
+    }
+
+    /// The primary is cut off from all but its clients, and goes on; or it is gone.
+    pub(crate) fn elect(&self, cut_off: bool) {
+        let mut state = self.state();
+        let wrong = state.bug == Some(Bug::ElectsTheWrongOne);
+        let best = usize::from((state.replicas[1] > state.replicas[0]) != wrong);
+        let kept = state.replicas[best];
+        state.ops.truncate(kept);
+        let elected = Server::of(&state.ops);
+        let before = std::mem::replace(&mut state.primary, elected);
+        // In its place comes one that has nothing yet; and who has more begins anew.
+        state.replicas[best] = 0;
+        if state.replicas[1 - best] > kept {
+            state.replicas[1 - best] = 0;
+        }
+        state.cut = cut_off.then(|| Cut { server: before, since: Instant::now() });
+        state.epoch += 1;
+        state.down = false;
+    }
+
+    /// The primary that was cut off learns that it is none.
+    pub(crate) fn heal(&self) {
+        if self.state().bug != Some(Bug::GoesOnCutOff) {
+            self.state().cut = None;
+        }
+    }
+
+    /// Nothing is lost and nobody held up from now on.
+    pub(crate) fn calm(&self) {
+        let mut state = self.state();
+        state.lossy = 0;
+        state.down = false;
+        state.cut = None;
+        state.blind = None;
+        state.held = [Instant::now(); 2];
+    }
+
+    /// Cuts a client off from what it reads; none: everybody reads.
+    pub(crate) fn set_blind(&self, client: Option<usize>) {
+        self.state().blind = client;
+    }
+
+    /// The logs of shards from their first entries on, and the newest revision that was cut from each.
+    pub(crate) fn whole_logs(&self, shards: &BTreeSet<Shard>) -> BTreeMap<Shard, (Vec<Entry>, u64)> {
+        let state = self.state();
+        let again = Server::new();
+        let mut logs: BTreeMap<Shard, Vec<tandem_store::Entry>> =
+            shards.iter().map(|s| (*s, vec![])).collect();
+        for op in &state.ops {
+            drop(again.apply(op));
+            let Some(log) = op.shard().and_then(|shard| logs.get_mut(&shard)) else { continue };
+            let shard = op.shard().unwrap();
+            let after = log.last().map(|e| Position { revision: e.revision, commit: e.commit });
+            if let Ok(Pulled::Entries(entries)) = wait(again.store.pull(shard, after, 16)) {
+                log.extend(entries);
+            }
+        }
+        let is_cut = |shard: Shard, e: &tandem_store::Entry| {
+            let at = Position { revision: e.revision, commit: e.commit };
+            matches!(wait(again.store.pull(shard, Some(at), 1)), Ok(Pulled::Resync(_)))
+        };
+        let cut = |shard: Shard, log: &[tandem_store::Entry]| {
+            let kept = log.partition_point(|e| is_cut(shard, e));
+            kept.checked_sub(1).map_or(0, |last| log[last].revision.0)
+        };
+        logs.into_iter()
+            .map(|(s, log)| (s, (log.iter().map(record::entry).collect(), cut(s, &log))))
+            .collect()
+    }
+}
+
+impl State {
+    /// What a bug makes of what is asked.
+    fn mangle(&self, mut what: What) -> What {
+        if let What::Commit(commit) = &mut what {
+            commit.preconditions.retain(|condition| match condition {
+                Precondition::FenceIs(_) => self.bug != Some(Bug::AcceptsAStaleFence),
+                Precondition::VersionIs(..) => self.bug != Some(Bug::AcceptsAStaleVersion),
+                _ => true,
+            });
+        }
+        what
+    }
+}
