@@ -4,6 +4,9 @@
 //! and users drawn at random, with three trails: `NoTrail`, which keeps nothing; one that lets every word be composed
 //! and drops it, to show what composing costs; and `Steps`, which keeps them. Rounds of the three are interleaved; the
 //! median round is printed. Allocations are counted by the allocator.
+//!
+//! `bench-decide --count CALLS [TENANTS USERS]` makes so many decisions of each kind with `NoTrail` and says nothing: for
+//! a program that counts instructions. `bare.py` does so of this crate and of a copy without any call of the trail.
 
 mod counting;
 mod cell;
@@ -37,7 +40,10 @@ impl Trail for Dropping {
 }
 
 fn main() {
-    let args: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    let mut args: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    if std::env::args().any(|arg| arg == "--count") {
+        return count(args.remove(0), args.first().copied().unwrap_or(20), args.get(1).copied().unwrap_or(100));
+    }
     let (tenants, users) = (args.first().copied().unwrap_or(1_000), args.get(1).copied().unwrap_or(1_000));
     let cell = Cell::new(tenants, users);
     println!("{tenants} tenants of {users} users; {CALLS} calls a round, {ROUNDS} rounds, medians");
@@ -56,6 +62,14 @@ fn main() {
             "{:<34} {silent:>6.0} ns {dropped:>6.0} ns {kept:>6.0} ns   {allocations:>6.1} {bytes:>7.0}",
             kind.words()
         );
+    }
+}
+
+/// Decides, for whoever counts from outside.
+fn count(calls: usize, tenants: usize, users: usize) {
+    let cell = Cell::new(tenants, users);
+    for kind in cell::KINDS {
+        black_box(round(&cell.view, &cell.calls(kind, calls), || NoTrail));
     }
 }
 

@@ -50,6 +50,8 @@ fn the_tour_is_nine_calls_that_go_as_planned() {
         assert!(out.contains(words), "{words}: {out}");
     }
     assert!(!out.contains('\u{1b}'), "no colour where nobody looks");
+    let widest = out.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    assert!(widest <= 100, "a terminal of a hundred columns shows each line whole, not {widest}");
 }
 
 #[test]

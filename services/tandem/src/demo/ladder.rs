@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use tandem_domain::routing::render::wrapped;
+
 use super::observe::{Hop, Observed};
 
 /// Columns of one element's lane.
@@ -42,7 +44,7 @@ pub(crate) fn ladder(observed: &Observed, proxy: bool, color: bool) -> String {
     }
     let _ = writeln!(out);
     for (at, hop) in observed.hops.iter().enumerate().skip(1) {
-        let _ = writeln!(out, "  {at:>2}  {}", hop.why);
+        let _ = writeln!(out, "  {at:>2}  {}", wrapped(&hop.why, 6));
     }
     out
 }
@@ -77,9 +79,9 @@ pub(crate) fn reasons(observed: &Observed, color: bool) -> String {
     let mut out = String::new();
     for decision in observed.decisions() {
         let title = format!("{}, for {} from {}", decision.decision, decision.called, decision.ingress);
-        let _ = writeln!(out, "  {}", painted(&title, "1", color));
+        let _ = writeln!(out, "  {}", painted(&wrapped(&title, 4), "1", color));
         for reason in &decision.reasons {
-            let _ = writeln!(out, "    {reason}");
+            let _ = writeln!(out, "    {}", wrapped(reason, 6));
         }
     }
     out

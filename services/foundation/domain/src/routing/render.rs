@@ -10,7 +10,7 @@ use super::plan::{Answer, Callee, DecidedBy, Element, Hop, Join, Leg, Plan};
 use super::trail::{Step, Steps, Verdict};
 
 /// The columns that text is wrapped to.
-pub const WIDTH: usize = 110;
+pub const WIDTH: usize = 100;
 
 /// How a hop is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,15 +85,17 @@ fn same_column(a: &Hop, b: &Hop) -> bool {
     a.element == b.element && a.site == b.site
 }
 
-/// Columns of one element's lane, wide enough for an arrow and most site names.
-const LANE: usize = 10;
+/// Columns of one element's lane: wide enough for an arrow, at most for most site names.
+const LANES: std::ops::RangeInclusive<usize> = 8..=10;
 
 fn rungs(out: &mut String, plan: &Plan, columns: &[&Hop], known: impl Fn(usize, &Hop) -> Known) {
     let column = |hop: &Hop| columns.iter().position(|c| same_column(c, hop)).unwrap_or(0);
-    let lane = |text: &str| format!("{text:<LANE$}");
-    let width = columns.len().saturating_sub(1) * LANE + 1;
+    let longest = columns.iter().map(|c| c.site.as_str().chars().count()).max().unwrap_or(0);
+    let wide = (longest + 1).clamp(*LANES.start(), *LANES.end());
+    let lane = |text: &str| format!("{text:<wide$}");
+    let width = columns.len().saturating_sub(1) * wide + 1;
     let head: String = columns.iter().map(|c| lane(c.element.name())).collect();
-    let sites: String = columns.iter().map(|c| lane(&cut(c.site.as_str(), LANE - 1))).collect();
+    let sites: String = columns.iter().map(|c| lane(&cut(c.site.as_str(), wide - 1))).collect();
     let idle: String = columns.iter().map(|_| lane("│")).collect();
     for line in [head, sites, idle.clone()] {
         let _ = writeln!(out, "  {}", line.trim_end());
@@ -114,14 +116,19 @@ fn rungs(out: &mut String, plan: &Plan, columns: &[&Hop], known: impl Fn(usize, 
             }
         }
         let Some(leg) = legs.next() else { continue };
-        let rung = rung(columns.len(), column(from), column(to), leg);
+        let rung = rung(columns.len(), wide, (column(from), column(to)), leg);
         let mut text =
             format!("{} by {}, {}", leg_words(leg), to.decided_by.words(), known(at + 1, to).words());
         if to.number.is_some() && to.number != number {
             number = to.number;
             let _ = write!(text, ", {}", to.number.map(|n| n.to_string()).unwrap_or_default());
         }
-        let _ = writeln!(out, "  {rung}  {text}");
+        let text = wrapped(&text, width + 4);
+        let mut lines = text.lines().map(str::trim_start);
+        let _ = writeln!(out, "  {rung}  {}", lines.next().unwrap_or_default());
+        for more in lines {
+            let _ = writeln!(out, "  {:<width$}  {more}", idle.trim_end());
+        }
     }
 }
 
@@ -133,12 +140,12 @@ fn leg_words(leg: &Leg) -> String {
 }
 
 /// One line of the ladder, with an arrow between two lanes.
-fn rung(lanes: usize, from: usize, to: usize, leg: &Leg) -> String {
-    let mut line: Vec<char> = std::iter::repeat_n(' ', lanes.saturating_sub(1) * LANE + 1).collect();
+fn rung(lanes: usize, wide: usize, (from, to): (usize, usize), leg: &Leg) -> String {
+    let mut line: Vec<char> = std::iter::repeat_n(' ', lanes.saturating_sub(1) * wide + 1).collect();
     for lane in 0..lanes {
-        line[lane * LANE] = '│';
+        line[lane * wide] = '│';
     }
-    let (left, right) = (from.min(to) * LANE, from.max(to) * LANE);
+    let (left, right) = (from.min(to) * wide, from.max(to) * wide);
     let stroke = if leg.crosses { '~' } else { '─' };
     for place in line.iter_mut().take(right).skip(left + 1) {
         *place = stroke;
@@ -358,8 +365,10 @@ fn cut(text: &str, max: usize) -> String {
     text.chars().take(max).collect()
 }
 
-/// Text in lines of at most [`WIDTH`] columns, those after the first indented.
-fn wrapped(text: &str, indent: usize) -> String {
+/// Text in lines of at most [`WIDTH`] columns, unless a word is longer: the first begins at column `indent`, the others
+/// are indented so far.
+#[must_use]
+pub fn wrapped(text: &str, indent: usize) -> String {
     let mut out = String::new();
     let mut used = indent;
     for word in text.split(' ') {

@@ -148,7 +148,7 @@ impl fmt::Display for Setup {
                 writeln!(f, "\n{heading}{}{basis}", if fits { "  " } else { "\n   " })?;
                 wrapped(f, why)?;
                 for line in lines {
-                    writeln!(f, "     {line}")?;
+                    write_line(f, line)?;
                 }
             }
         }
@@ -158,6 +158,24 @@ impl fmt::Display for Setup {
 
 /// Characters of a line.
 const WIDTH: usize = 100;
+
+/// Writes what is set, over lines where it is long: words at a space, a command of PowerShell before a parameter, with
+/// the mark by which it goes on there.
+fn write_line(f: &mut fmt::Formatter<'_>, line: &str) -> fmt::Result {
+    let is_command = line.split(' ').next().is_some_and(|word| word.contains("-Cs"));
+    let (mut rest, mut indent) = (line, 5);
+    loop {
+        let room = WIDTH - indent - if is_command { 2 } else { 0 };
+        let ends = rest.char_indices().nth(room + 1).map_or(rest.len(), |(at, _)| at);
+        let (within, at) = (rest.get(..ends).unwrap_or(rest), if is_command { " -" } else { " " });
+        let cut = within.rfind(at).filter(|at| *at > 0 && indent + rest.chars().count() > WIDTH);
+        let Some((head, tail)) = cut.and_then(|at| rest.split_at_checked(at)) else {
+            return writeln!(f, "{:indent$}{rest}", "");
+        };
+        writeln!(f, "{:indent$}{}{}", "", head.trim_end(), if is_command { " `" } else { "" })?;
+        (rest, indent) = (tail.trim_start(), 7);
+    }
+}
 
 /// Writes words over lines.
 fn wrapped(f: &mut fmt::Formatter<'_>, words: &str) -> fmt::Result {
