@@ -50,7 +50,7 @@ impl Service {
         let call = read(plain)?;
         let tenant = self.tenant(caller, call.parent, call.min_revision, deadline).await?;
         let mut out = Reply::buffer(ANSWER_BYTES);
-        self.route(&tenant, &call, &mut out, write)?;
+        self.route(&tenant, &call, self.now_us(), &mut out, write)?;
         Ok(out)
     }
 
@@ -70,7 +70,7 @@ impl Service {
         let call = read(plain)?;
         let Some(tenant) = self.tenant_now(caller, call.parent, call.min_revision)? else { return Ok(None) };
         let mut out = Reply::buffer(ANSWER_BYTES);
-        self.route(&tenant, &call, &mut out, write)?;
+        self.route(&tenant, &call, self.now_us(), &mut out, write)?;
         Ok(Some(out))
     }
 }

@@ -1,6 +1,5 @@
 //! Gathers the facts, asks the domain, keeps what was decided.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -117,23 +116,29 @@ impl Service {
         self.0.cell.view().stale_since().map_or(0, |since| now_us.saturating_sub(since) / 1000)
     }
 
+    /// Microseconds since 1970.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.0.cell.clock().unix_micros()
+    }
+
     /// Decides one call and keeps the decision. `write` puts the answer where it belongs and says which part of it
     /// is the decision.
     pub(crate) fn route(
         &self,
         tenant: &TenantView,
         call: &RouteCall<'_>,
+        now_us: u64,
         out: &mut Vec<u8>,
         write: impl FnOnce(&mut Vec<u8>, &Decision, Made<'_>) -> Range<usize>,
     ) -> Result<(), Refusal> {
         let attempt = call.attempt()?;
-        let now_us = self.0.cell.clock().unix_micros();
         let facts = Facts { now_ms: now_us / 1000, ..call.facts()? };
         let decided = decide(tenant, attempt.call(), &facts, &mut NoTrail);
         let sequence = self.0.ring.take();
         let mut id = String::with_capacity(self.0.process.len() + 21);
-        // Writing into a String cannot fail.
-        let _ = write!(id, "{}-{sequence}", self.0.process);
+        id.push_str(&self.0.process);
+        id.push('-');
+        id.push_str(itoa::Buffer::new().format(sequence));
         let made = Made {
             tenant: &tenant.id().name,
             id: &id,

@@ -30,16 +30,15 @@ impl Streamed for Service {
         };
         let calls: Calls<'_> = messages.iter().map(|message| RouteCall::read(message)).collect();
         let snapshot = self.snapshot();
-        if let Ok(snapshot) = &snapshot {
-            look_ahead(&caller, &calls, snapshot);
-        }
-        let snapshot = snapshot.as_deref().map(|snapshot| &**snapshot);
+        let found = snapshot.as_ref().map_or_else(|_| Found::new(), |now| look_ahead(&caller, &calls, now));
+        let at_hand =
+            AtHand { caller: &caller, snapshot: snapshot.as_deref().map(|s| &**s), now_us: self.now_us() };
         replies.reserve(messages.len() * ANSWER_BYTES);
         for (at, (message, call)) in messages.iter().zip(&calls).enumerate() {
             let answered = match call {
-                Some(call) => self.add(&caller, call, snapshot, replies),
+                Some(call) => self.add(&at_hand, call, found.get(at).copied().flatten(), replies),
                 None => match Plain::new(message.clone()) {
-                    Ok(plain) => self.add_plain(&caller, &plain, snapshot, replies),
+                    Ok(plain) => self.add_plain(&at_hand, &plain, replies),
                     Err(status) => return Progress::Ends(status),
                 },
             };
@@ -51,14 +50,24 @@ impl Streamed for Service {
     }
 }
 
-/// Looks at what most of the calls will need, before the first is decided.
-fn look_ahead(caller: &Caller, calls: &Calls<'_>, snapshot: &Snapshot) {
-    let tenant = |call: &RouteCall<'_>| {
-        let tenant: &TenantView = find(caller, call.parent, snapshot).ok()?;
-        Some((tenant, Number::parse_canonical(call.called()?)?))
-    };
-    let calls: SmallVec<[_; 32]> = calls.iter().flatten().filter_map(tenant).collect();
-    read_ahead(&calls);
+/// The tenants of requests, as far as they are there.
+type Found<'s> = SmallVec<[Option<&'s TenantView>; 32]>;
+
+/// Finds the tenants, and looks at what most of the calls will need, before the first is decided.
+fn look_ahead<'s>(caller: &Caller, calls: &Calls<'_>, snapshot: &'s Snapshot) -> Found<'s> {
+    let find = |call: &RouteCall<'_>| find(caller, call.parent, snapshot).ok().map(|tenant| &**tenant);
+    let found: Found<'s> = calls.iter().map(|call| find(call.as_ref()?)).collect();
+    let numbers = calls.iter().map(|call| Number::parse_canonical(call.as_ref()?.called()?));
+    let both: SmallVec<[_; 32]> = found.iter().zip(numbers).filter_map(|(t, n)| Some(((*t)?, n?))).collect();
+    read_ahead(&both);
+    found
+}
+
+/// What the answers to requests that came together share.
+struct AtHand<'s> {
+    caller: &'s Caller,
+    snapshot: Result<&'s Snapshot, &'s Refusal>,
+    now_us: u64,
 }
 
 impl Service {
@@ -66,50 +75,47 @@ impl Service {
     /// False: it must wait for its revision.
     fn add(
         &self,
-        caller: &Caller,
+        at_hand: &AtHand<'_>,
         call: &RouteCall<'_>,
-        snapshot: Result<&Snapshot, &Refusal>,
+        found: Option<&TenantView>,
         replies: &mut Replies,
     ) -> bool {
-        let added = self.decide(caller, call, snapshot, replies);
+        let added = self.decide(at_hand, call, found, replies);
         added.unwrap_or_else(|refusal| refuse(replies, call.tag, refusal))
     }
 
     /// The same for a request that was made plain.
-    fn add_plain(
-        &self,
-        caller: &Caller,
-        plain: &Plain,
-        snapshot: Result<&Snapshot, &Refusal>,
-        replies: &mut Replies,
-    ) -> bool {
+    fn add_plain(&self, at_hand: &AtHand<'_>, plain: &Plain, replies: &mut Replies) -> bool {
         match read(plain) {
-            Ok(call) => self.add(caller, &call, snapshot, replies),
+            Ok(call) => self.add(at_hand, &call, None, replies),
             Err(refusal) => refuse(replies, 0, refusal),
         }
     }
 
     fn decide(
         &self,
-        caller: &Caller,
+        at_hand: &AtHand<'_>,
         call: &RouteCall<'_>,
-        snapshot: Result<&Snapshot, &Refusal>,
+        found: Option<&TenantView>,
         replies: &mut Replies,
     ) -> Result<bool, Refusal> {
         // What a revision asks for may be newer than the snapshot.
         let newer = match call.min_revision {
             0 => None,
-            revision => match self.tenant_now(caller, call.parent, revision)? {
+            revision => match self.tenant_now(at_hand.caller, call.parent, revision)? {
                 Some(tenant) => Some(tenant),
                 None => return Ok(false),
             },
         };
-        let tenant = match &newer {
-            Some(tenant) => tenant,
-            None => find(caller, call.parent, snapshot.map_err(Refusal::clone)?)?,
+        let tenant = match (&newer, found) {
+            (Some(tenant), _) => tenant,
+            (None, Some(found)) => found,
+            (None, None) => find(at_hand.caller, call.parent, at_hand.snapshot.map_err(Refusal::clone)?)?,
         };
         replies.add(|out| {
-            self.route(tenant, call, out, |out, decision, made| write_answer(out, call.tag, decision, made))
+            self.route(tenant, call, at_hand.now_us, out, |out, decision, made| {
+                write_answer(out, call.tag, decision, made)
+            })
         })?;
         Ok(true)
     }
@@ -123,7 +129,7 @@ impl Service {
             let tenant = service.tenant(&caller, call.parent, call.min_revision, deadline).await;
             let mut out = Reply::buffer(ANSWER_BYTES);
             let routed = tenant.and_then(|tenant| {
-                service.route(&tenant, &call, &mut out, |out, decision, made| {
+                service.route(&tenant, &call, service.now_us(), &mut out, |out, decision, made| {
                     write_answer(out, call.tag, decision, made)
                 })
             });

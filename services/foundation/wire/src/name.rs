@@ -226,16 +226,28 @@ fn write_under(tenant: &TenantName, collection: &str, id: &str, mut out: impl Fn
     escape(id, out);
 }
 
-/// RFC 3986 section 3.3: `pchar = unreserved / pct-encoded / sub-delims / ":" / "@"`.
+/// RFC 3986 section 3.3: `pchar = unreserved / pct-encoded / sub-delims / ":" / "@"`, of each byte.
+const PCHAR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'@')
+            || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
+
 const fn is_pchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'@')
-        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+    PCHAR[byte as usize]
 }
 
 fn escape(id: &str, mut out: impl FnMut(&str)) {
     let dots = matches!(id, "." | "..");
-    if !dots && id.bytes().all(is_pchar) {
+    if !dots && id.bytes().fold(true, |all, byte| all & is_pchar(byte)) {
         return out(id);
     }
     for byte in id.bytes() {

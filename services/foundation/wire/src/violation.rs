@@ -252,8 +252,9 @@ pub(crate) fn line_fault(text: &str, max: usize) -> Option<(Cow<'static, str>, C
     }
     // ASCII controls by byte, which the compiler vectorises; the C1 controls (U+0080 to U+009F) only where there is
     // a byte that could begin one.
-    let control = text.bytes().fold(false, |found, b| found | (b < 0x20) | (b == 0x7f));
-    let c1 = !text.is_ascii() && text.chars().any(char::is_control);
+    let look = |(control, high), b: u8| (control | (b < 0x20) | (b == 0x7f), high | b);
+    let (control, high) = text.bytes().fold((false, 0), look);
+    let c1 = high >= 0x80 && text.chars().any(char::is_control);
     (control || c1).then(|| ("has a control character".into(), "write one line of printable text".into()))
 }
 
