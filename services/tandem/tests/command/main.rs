@@ -6,6 +6,7 @@ mod backup;
 mod calls;
 mod files_checked;
 mod harness;
+mod replicas;
 mod running;
 mod shared;
 mod small;
