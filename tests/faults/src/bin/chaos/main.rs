@@ -35,7 +35,7 @@ struct Plan {
     /// How many faults of each kind.
     each: usize,
     seed: u64,
-    /// Only kinds that this word is in.
+    /// Only kinds that one of these words is in, with commas between.
     only: Option<String>,
     /// Whether this is in namespaces of its own.
     inside: bool,
@@ -57,7 +57,9 @@ impl Plan {
                 if n == 0 && !can {
                     println!("{name}: left out, for there are no namespaces here");
                 }
-                if can && self.only.as_ref().is_none_or(|only| name.contains(only.as_str())) {
+                if can
+                    && self.only.as_ref().is_none_or(|only| only.split(',').any(|word| name.contains(word)))
+                {
                     rounds.push((name, *k, seed));
                 }
             }
@@ -132,9 +134,11 @@ async fn all(plan: Plan) -> Result<ExitCode, String> {
         tokio::spawn(cluster::run(plan.clone(), Arc::clone(&table))),
         tokio::spawn(alone::run(plan, Arc::clone(&table))),
     ];
+    let mut whole = true;
     for shape in shapes {
-        shape.await.map_err(|e| e.to_string())?;
+        // One that could not go on has said why.
+        whole &= shape.await.is_ok();
     }
     println!("\n{table}");
-    Ok(if table.kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if whole && table.kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

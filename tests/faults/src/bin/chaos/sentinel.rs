@@ -126,18 +126,7 @@ impl Rig {
                 (Done::failover("cut", recorder, from, detected), to)
             }
             Kind::Failover | Kind::Unannounced => {
-                if matches!(kind, Kind::Failover) {
-                    let said = self.watched.servers[primary].cli(&["CLIENT", "PAUSE", "10000", "WRITE"]);
-                    assert_eq!(said, "OK");
-                }
-                let asked = || async { self.watched.ask(0, &["SENTINEL", "FAILOVER", "main"]) == "OK" };
-                until("a Sentinel takes the word", asked).await;
-                let to = self.failed_over(primary).await;
-                let detected = recorder.now();
-                self.whole().await;
-                let mut done = Done::failover("failover", recorder, from, detected);
-                done.disturbance.loses = matches!(kind, Kind::Unannounced);
-                (done, to)
+                self.ordered(primary, matches!(kind, Kind::Failover), recorder).await
             }
             Kind::Disk => {
                 let filler = world::fill(&self.disks[primary]);
@@ -156,6 +145,28 @@ impl Rig {
                 (Done::in_place("clock jump", recorder, from), primary)
             }
         }
+    }
+
+    /// A failover that an operator orders; announced, writes wait until it is over.
+    async fn ordered(&self, primary: usize, announced: bool, recorder: &Recorder) -> (Done, usize) {
+        let from = recorder.now();
+        if announced {
+            let said = self.watched.servers[primary].cli(&["CLIENT", "PAUSE", "10000", "WRITE"]);
+            assert_eq!(said, "OK");
+        }
+        // One that is given up, for no replica was good at that moment, is ordered again.
+        let over = async || {
+            // One that is under way refuses another.
+            drop(self.watched.ask(0, &["SENTINEL", "FAILOVER", "main"]));
+            tokio::time::timeout(Duration::from_secs(5), self.failed_over(primary)).await.is_ok()
+        };
+        until("a failover", over).await;
+        let to = self.failed_over(primary).await;
+        let detected = recorder.now();
+        self.whole().await;
+        let mut done = Done::failover("failover", recorder, from, detected);
+        done.disturbance.loses = !announced;
+        (done, to)
     }
 
     /// Waits until another is the primary, and answers which.
