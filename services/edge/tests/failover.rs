@@ -260,6 +260,29 @@ async fn a_lync_that_cannot_be_reached_is_treated_as_unreachable() {
     assert_eq!(bed.edge.stats().connections_failed, 1);
 }
 
+/// RFC 5806: the entry of who diverted last stands for both diversions, so that whoever counts them ends a chain in time.
+#[tokio::test]
+async fn a_call_that_is_diverted_twice_says_so() {
+    let four = Four::new(|acme| {
+        acme.trunk(1)["identity"] = serde_json::json!({"trusted": true, "diversion": "Diversion"});
+        acme.trunk(2)["identity"] = serde_json::json!({"trusted": true, "diversion": "Diversion"});
+    })
+    .await;
+    four.call("+493023125172", "t1").await;
+    let mut lync = Stream::of(four.lync.accept().await.unwrap().0);
+    let invite = lync.expect("INVITE").await;
+    let to = |number: &str| format!("Contact: <sip:{number}@somewhere.example;user=phone>\r\n");
+    lync.send(&respond(&invite, "302 Moved Temporarily", "r", &to("+493023125101"))).await;
+    lync.expect("ACK").await;
+    let invite = four.one.expect("INVITE").await;
+    let first = "<sip:+493023125172@cic.acme.example;user=phone>;reason=deflection;counter=1";
+    assert_eq!(header(&invite, "Diversion"), first);
+    four.one.send(&respond(&invite, "302 Moved Temporarily", "a", &to("+493023125172"))).await;
+    let invite = lync.expect("INVITE").await;
+    let second = "<sip:+493023125101@med.acme.example;user=phone>;reason=deflection;counter=2";
+    assert_eq!(headers(&invite, "Diversion"), [second]);
+}
+
 #[tokio::test]
 async fn a_redirection_goes_where_policy_lets_it_and_no_further() {
     let four = Four::new(|_| {}).await;

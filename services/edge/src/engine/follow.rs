@@ -217,6 +217,7 @@ impl Engine {
         let before = call.destination.clone();
         let diverted = call.diverted.clone();
         let mut said = Said::read(message, keys);
+        let told = said.hints.forwards;
         if let Some(before) = &before {
             said.called = before;
             said.hints.forwarded_by = diverted.as_ref().map(|d| d.by.as_str());
@@ -232,6 +233,7 @@ impl Engine {
             said.hints.forwards = call.forwards.saturating_add(1);
             method = Method::Redirect;
         }
+        said.hints.diversions = said.hints.forwards.saturating_sub(told);
         let (scope, ingress) = (call.scope, call.ingress.clone());
         let question = Question {
             tenant: &tenant,

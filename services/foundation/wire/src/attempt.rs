@@ -110,6 +110,7 @@ impl<'a> Attempt<'a> {
                 replaces: fields.replaces,
                 forwarded_by: some(fields.forwarded_by),
                 forwards: u8::try_from(fields.forwards).unwrap_or(u8::MAX),
+                diversions: 0,
                 retargeted,
                 history: some(fields.history_index),
             },

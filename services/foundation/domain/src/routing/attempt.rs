@@ -60,6 +60,8 @@ pub struct Hints<'a> {
     pub forwarded_by: Option<&'a str>,
     /// How often it was forwarded already.
     pub forwards: u8,
+    /// How often who is asked has sent it elsewhere, this time counted, of which the message says nothing. 0: once.
+    pub diversions: u8,
     /// Why who is asked sends it elsewhere now: of a [`Method::Redirect`] alone.
     pub retargeted: Option<Retargeted>,
     /// The index of the last History-Info entry that it has (RFC 7044 9.1), such as `1.1`.

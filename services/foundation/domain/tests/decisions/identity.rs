@@ -190,6 +190,22 @@ fn a_call_that_is_sent_elsewhere_says_whose_it_was() {
     }
 }
 
+/// One entry stands for what the message does not tell: the element's own diversions, or all where entries are stripped.
+#[test]
+fn who_diverts_a_second_time_counts_both() {
+    for (trusted, expected) in [(true, ";counter=2"), (false, ";counter=5")] {
+        let world = World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
+            spec.trunks[0].identity.trusted = trusted;
+            spec.trunks[1].identity.diversion = Some(DiversionForm::Diversion);
+        });
+        let hints = Hints { forwards: 5, diversions: 2, ..by("+49305550202", Some(Retargeted::Busy), None) };
+        let (decision, _) = world.decide(&redirected("gw", RUTH, hints), &Facts::default());
+        let identity = &outcome(&decision).unwrap().targets[0].identity;
+        let entry = identity.diverted.as_ref().map(|d| &*d.entry).unwrap();
+        assert!(entry.ends_with(expected) && identity.strip != trusted, "{entry}");
+    }
+}
+
 /// RFC 7044: history goes on where it stands; each address has the Request-URI that it gets.
 #[test]
 fn history_goes_on_where_it_stands() {

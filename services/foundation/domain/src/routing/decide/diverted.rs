@@ -18,7 +18,10 @@ impl Writer<'_, '_> {
             DiversionForm::None => return None,
             DiversionForm::Diversion => {
                 let reason = hints.retargeted.map_or("unknown", Retargeted::reason);
-                format!("<{by}>;reason={reason};counter=1")
+                // One entry stands for all of them (RFC 5806 4): those that the message does not tell, or that are
+                // taken away on the way.
+                let times = if strip { hints.forwards } else { hints.diversions };
+                format!("<{by}>;reason={reason};counter={}", times.max(1))
             }
             DiversionForm::HistoryInfo => {
                 let to = without_headers(request_uri);
