@@ -7,6 +7,7 @@ use serde_json::json;
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::{self, Drain, Grace, Life};
 use tandem_runtime::exit::Exit;
+use tandem_runtime::metrics::{Metrics, Say};
 use tandem_store::Home;
 use tandem_store::backup::{self, Backup, Progress, Writing};
 use tandem_store::embedded::Place;
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::cli::{Global, answer, once};
 use crate::failure::Input;
-use crate::serve::StoreUrl;
+use crate::serve::{MetricsAt, StoreUrl};
 use crate::show;
 use crate::show::time::utc;
 
@@ -55,6 +56,8 @@ impl Where {
 pub(crate) struct Args {
     #[command(flatten)]
     of: Where,
+    #[command(flatten)]
+    metrics: MetricsAt,
     /// End as soon as everything that was committed before the start is there.
     #[arg(long)]
     once: bool,
@@ -90,9 +93,17 @@ pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         let build = |life: Life| async move {
             let (clock, chance) = (Clock::machine(), Chance::machine());
             let (words, world) = (home.to_string(), tandem_cell::world(&clock, &chance));
+            let listener = args.metrics.bind()?;
             let store = home.open(world.clone()).await?;
             let writing = Writing::new(store.clone(), world, &args.dir)?;
             let mut progress = writing.progress();
+            let mut at = None;
+            if let Some(listener) = listener {
+                let metrics = Metrics::default();
+                let (progress, clock) = (progress.clone(), clock.clone());
+                metrics.collect(move |say| say_progress(say, &progress.borrow(), clock.unix_micros()));
+                at = Some(metrics.serve(listener, &life)?.to_string());
+            }
             let (drain, once, shutdown) = (life.drain.clone(), args.once, life.shutdown.clone());
             life.tasks.critical("backup", async move {
                 let ended = writing.run(once, async move { drain.leaving().await }).await;
@@ -104,7 +115,7 @@ pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
             let first = progress.wait_for(|p| p.whole_until.is_some()).await.map(|p| p.clone());
             let Ok(first) = first else { return Ok(()) };
             let until = first.whole_until.map(utc).unwrap_or_default();
-            let ready = json!({"ready": true, "records": first.records, "whole_until": until});
+            let ready = json!({"ready": true, "records": first.records, "whole_until": until, "metrics": at});
             answer(global, &ready, || {
                 format!(
                     "{words}: {} records in {}; everything until {until} is there",
@@ -118,6 +129,16 @@ pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         drain::run(Grace::DESK, signals, build).await?;
         Ok(Exit::Ok)
     })
+}
+
+/// How far a backup is, as metrics have it. Without a lag: not everything was listed yet.
+fn say_progress(say: &mut Say<'_>, progress: &Progress, now: u64) -> std::fmt::Result {
+    if let Some(until) = progress.whole_until {
+        let lag = Duration::from_micros(now.saturating_sub(until)).as_secs_f64();
+        say.gauge("backup_lag_seconds", "How old what is in the backup for sure is.", &[(&[], lag)])?;
+    }
+    say.gauge("backup_bytes", "Bytes of the generation that is written.", &[(&[], progress.bytes as f64)])?;
+    say.counter("backup_resyncs", "Shards that were listed anew.", &[(&[], progress.resyncs)])
 }
 
 /// Says when the backup is behind, and when it is not any more.

@@ -108,6 +108,8 @@ pub(crate) struct Running {
     pub(crate) policy: Policy,
     /// Where the API listens.
     pub(crate) grpc: Option<SocketAddr>,
+    /// Where metrics are told.
+    pub(crate) metrics: Option<SocketAddr>,
     /// The edges, in the order of the options.
     pub(crate) edges: Vec<Edge>,
     /// What became of the directories.
@@ -128,7 +130,7 @@ pub(crate) async fn up(
     chance: Chance,
 ) -> anyhow::Result<Running> {
     let Options { services, home, tenants, directories, cell, grpc, edges, mut listeners } = options;
-    let api = grpc.map(|api| grpc::Api::bind(api, life)).transpose()?;
+    let mut api = grpc.map(|api| grpc::Api::bind(api, life)).transpose()?;
     let edges = edges.into_iter().map(EdgeOptions::bind).collect::<anyhow::Result<Vec<_>>>()?;
     listeners.extend(edges.iter().flat_map(edges::Bound::names));
     if let Err(why) = std::fs::read_dir(&tenants) {
@@ -141,6 +143,7 @@ pub(crate) async fn up(
     settings.home = home;
     settings.listeners = listeners.clone();
     let member = Cell::open(life, clock.clone(), chance.clone(), settings).await?;
+    let metrics = api.as_mut().map(|api| api.tell(&member, life)).transpose()?.flatten();
     let health = Health::new(life, grpc::names(services)).await;
     grpc::tell_of_store(&member, &health, life);
     let (channel, listener) = pipe();
@@ -173,7 +176,7 @@ pub(crate) async fn up(
         edge.ready().await;
     }
     health.ready().await;
-    Ok(Running { cell: member, policy, grpc: address, edges, imported, passed_over })
+    Ok(Running { cell: member, policy, grpc: address, metrics, edges, imported, passed_over })
 }
 
 /// Waits until imported directories are seen by those who answer. An import that changed nothing names a revision of

@@ -10,9 +10,12 @@ use tandem_edge::Upstream;
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::{self, Grace, Life};
 use tandem_runtime::exit::Exit;
+use tandem_runtime::listen::Bind;
+use tandem_runtime::metrics::ADDRESS;
 use tandem_runtime::serve::{ClientCertificates, TlsFiles};
 use tandem_store::embedded::{self, Place};
 use tandem_store::{Home, OpenError};
+use tokio::net::TcpListener;
 use tonic::metadata::MetadataMap;
 
 use crate::cli::client::Server;
@@ -137,7 +140,10 @@ impl Cell {
         };
         let running = process::up(options, life, clock, chance).await.map_err(alone)?;
         let grpc = running.grpc.map(|address| address.to_string()).unwrap_or_default();
-        answer(global, &json!({"ready": true, "grpc": grpc}), || format!("ready; API at {grpc}"))
+        let metrics = running.metrics.map(|address| address.to_string());
+        let json = json!({"ready": true, "grpc": grpc, "metrics": metrics});
+        let told = metrics.map(|at| format!("; metrics at http://{at}/metrics")).unwrap_or_default();
+        answer(global, &json, || format!("ready; API at {grpc}{told}"))
     }
 }
 
@@ -217,6 +223,8 @@ pub(crate) struct Api {
     /// Tell nobody which services there are: gRPC reflection is off.
     #[arg(long)]
     no_reflection: bool,
+    #[command(flatten)]
+    metrics: MetricsAt,
     /// The server's certificate chain (PEM), for TLS.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -226,6 +234,24 @@ pub(crate) struct Api {
     /// The certificates (PEM) that vouch for clients; clients may then show one.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_client_ca: Option<PathBuf>,
+}
+
+/// Where metrics are told.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(crate) struct MetricsAt {
+    /// Tell metrics by HTTP at /metrics; without an address on this machine only, at 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, require_equals = true, default_missing_value = ADDRESS)]
+    metrics: Option<SocketAddr>,
+}
+
+impl MetricsAt {
+    /// Binds the socket, if there is to be one.
+    ///
+    /// # Errors
+    /// An address that cannot be had.
+    pub(crate) fn bind(self) -> anyhow::Result<Option<TcpListener>> {
+        Ok(self.metrics.map(|at| Bind::new(at, "--metrics").tcp()).transpose()?)
+    }
 }
 
 impl Api {
@@ -239,6 +265,6 @@ impl Api {
         let tls = self.tls_cert.zip(self.tls_key);
         let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key, clients });
         let reflection = !self.no_reflection;
-        GrpcOptions { address: self.grpc, tls, callers: self.callers, dev, reflection }
+        GrpcOptions { address: self.grpc, tls, callers: self.callers, dev, reflection, metrics: self.metrics }
     }
 }

@@ -139,7 +139,8 @@ fn summary(running: &Running) -> Value {
         })
         .collect();
     let tenants: Vec<String> = names(running);
-    json!({"ready": true, "grpc": running.grpc.map(|a| a.to_string()), "listeners": listeners, "tenants": tenants})
+    let metrics = running.metrics.map(|a| a.to_string());
+    json!({"ready": true, "grpc": running.grpc.map(|a| a.to_string()), "metrics": metrics, "listeners": listeners, "tenants": tenants})
 }
 
 fn sockets(running: &Running) -> impl Iterator<Item = (String, String, SocketAddr)> + '_ {
@@ -163,6 +164,9 @@ fn banner(running: &Running, tenants: &std::path::Path, home: &Home) -> String {
     }
     if let Some(grpc) = running.grpc {
         let _ = writeln!(out, "  API       {grpc} gRPC, with health and reflection");
+    }
+    if let Some(at) = running.metrics {
+        let _ = writeln!(out, "  metrics   http://{at}/metrics");
     }
     let _ = writeln!(out, "  tenants   {}: {}", tenants.display(), names(running).join(", "));
     let kept = match home {

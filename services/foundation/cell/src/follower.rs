@@ -83,6 +83,8 @@ struct Inner {
     synchronised: AtomicBool,
     /// Microseconds since 1970; 0: it is not stale.
     stale_since: AtomicU64,
+    /// How long the last change was on its way, microseconds.
+    lag: AtomicU64,
     /// The cell's id, known once the view is synchronised.
     cell: OnceLock<u128>,
     /// Held while a snapshot is published with its batches, and while somebody subscribes.
@@ -100,6 +102,7 @@ impl ViewFollower {
             moved: watch::Sender::new(()),
             synchronised: AtomicBool::new(false),
             stale_since: AtomicU64::new(0),
+            lag: AtomicU64::new(0),
             cell: OnceLock::new(),
             fan: Mutex::default(),
             clock,
@@ -148,6 +151,13 @@ impl ViewFollower {
     #[must_use]
     pub fn stale_since(&self) -> Option<u64> {
         Some(self.0.stale_since.load(Ordering::Acquire)).filter(|since| *since > 0)
+    }
+
+    /// How long the last change was on its way: from its commit, by the store's clock, until it was shown, by this
+    /// process's.
+    #[must_use]
+    pub fn lag(&self) -> Duration {
+        Duration::from_micros(self.0.lag.load(Ordering::Relaxed))
     }
 
     /// How far the shard of a tenant has come. What [`ViewFollower::load`] answers after this shows at least that.
@@ -219,6 +229,9 @@ impl ViewFollower {
                 Ok(followed) => {
                     if followed == Followed::Synchronised {
                         self.learn_cell(store).await;
+                    }
+                    if let Followed::Resync(_, cause) = followed {
+                        store.counts().resync(cause);
                     }
                     self.take(followed, &mut listed);
                 }
@@ -321,6 +334,8 @@ impl ViewFollower {
         });
         let position = entries.last().map(|e| Position { revision: e.revision, commit: e.commit });
         self.publish(shard, position, fan::batches(position, changes));
+        let at = entries.last().map_or(0, |e| e.at);
+        self.0.lag.store(self.0.clock.unix_micros().saturating_sub(at), Ordering::Relaxed);
     }
 
     fn publish(&self, shard: Shard, position: Option<Position>, mut batches: Vec<Batch>) {

@@ -20,6 +20,7 @@
 //! - nothing that cannot be read deletes anything.
 
 pub mod follower;
+mod metrics;
 pub mod policy;
 mod process;
 pub mod registry;

@@ -13,6 +13,7 @@
 //! | [`config`] | a file into a struct, unknown fields refused; the environment on top |
 //! | [`watchfile`] | saves of files and directories, within milliseconds |
 //! | [`telemetry`] | the log, and [`Redacted`](telemetry::Redacted) for what must never be in it |
+//! | [`metrics`] | counts told by HTTP, each part its own in a few lines |
 //! | [`term`] | terminal or not, colour or not, how wide |
 //! | [`exit`] | the exit codes of the command |
 //!
@@ -25,6 +26,7 @@ pub mod document;
 pub mod drain;
 pub mod exit;
 pub mod listen;
+pub mod metrics;
 pub mod serve;
 pub mod telemetry;
 pub mod term;

@@ -31,6 +31,7 @@ mod bytes;
 pub mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod counts;
 pub mod embedded;
 pub mod follow;
 mod home;
@@ -40,6 +41,7 @@ pub mod store;
 pub mod types;
 
 pub use backend::Backend;
+pub use counts::Counts;
 pub use follow::{Followed, Follower};
 pub use home::{Home, OpenError};
 pub use store::{Found, Store, claim, delete, put, update};

@@ -1,18 +1,24 @@
 //! The handle that services hold.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tandem_domain::id::TenantId;
 use tandem_domain::record::{Kind, Record};
+use tracing::Instrument as _;
 
 use crate::backend::Backend;
 use crate::codec::{self, CodecError};
+use crate::counts::Counts;
 use crate::follow::Follower;
 use crate::types::{Commit, Error, Outcome, SessionId, Shard, Stats, Stored, Until, What, Write};
 
 /// A store, whatever is behind it. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store(Arc<dyn Backend>);
+pub struct Store {
+    backend: Arc<dyn Backend>,
+    counts: Arc<Counts>,
+}
 
 /// A record that was read.
 #[derive(Clone, PartialEq, Debug)]
@@ -27,13 +33,33 @@ impl Store {
     /// A handle on a backend.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>) -> Self {
-        Self(backend)
+        Self { backend, counts: Arc::default() }
     }
 
     /// The backend itself, for what only the contract offers.
     #[must_use]
     pub fn backend(&self) -> &Arc<dyn Backend> {
-        &self.0
+        &self.backend
+    }
+
+    /// What was counted since it was opened.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Counts a commit and has it in a span: of which shard, and how it ended.
+    async fn counted(
+        &self,
+        shard: Shard,
+        commit: impl Future<Output = Result<Outcome, Error>>,
+    ) -> Result<Outcome, Error> {
+        let span = tracing::debug_span!("commit", shard = shard.0, outcome = tracing::field::Empty);
+        let began = Instant::now();
+        let ended = commit.instrument(span.clone()).await;
+        let word = self.counts.commit(&ended, began.elapsed());
+        span.record("outcome", word);
+        ended
     }
 
     /// See [`Backend::commit`].
@@ -41,7 +67,7 @@ impl Store {
     /// # Errors
     /// As there.
     pub async fn commit(&self, commit: Commit) -> Result<Outcome, Error> {
-        self.0.commit(commit).await
+        self.counted(Shard::of(&commit.tenant), self.backend.commit(commit)).await
     }
 
     /// See [`Backend::stage`].
@@ -55,7 +81,7 @@ impl Store {
         part: u32,
         writes: Vec<Write>,
     ) -> Result<(), Error> {
-        self.0.stage(tenant, generation, part, writes).await
+        self.backend.stage(tenant, generation, part, writes).await
     }
 
     /// See [`Backend::turn_over`].
@@ -63,7 +89,8 @@ impl Store {
     /// # Errors
     /// As there.
     pub async fn turn_over(&self, commit: Commit, generation: u64, parts: u32) -> Result<Outcome, Error> {
-        self.0.turn_over(commit, generation, parts).await
+        let shard = Shard::of(&commit.tenant);
+        self.counted(shard, self.backend.turn_over(commit, generation, parts)).await
     }
 
     /// One record.
@@ -71,7 +98,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] when the store cannot be read, or the record not understood.
     pub async fn get(&self, tenant: &TenantId, kind: Kind, key: &str) -> Result<Option<Found>, Error> {
-        let Some(stored) = self.0.get(tenant, &codec::key(kind, key)).await? else { return Ok(None) };
+        let Some(stored) = self.backend.get(tenant, &codec::key(kind, key)).await? else { return Ok(None) };
         let record = codec::decode(kind, &stored.value).map_err(|e| Error::Unavailable(e.to_string()))?;
         Ok(Some(Found { record, stored }))
     }
@@ -79,7 +106,7 @@ impl Store {
     /// Follows every shard.
     #[must_use]
     pub fn follow(&self) -> Follower {
-        Follower::new(Arc::clone(&self.0))
+        Follower::new(Arc::clone(&self.backend))
     }
 
     /// See [`Backend::open_session`].
@@ -92,7 +119,7 @@ impl Store {
         session: SessionId,
         ttl_ms: u32,
     ) -> Result<(), Error> {
-        self.0.open_session(tenant, session, ttl_ms).await
+        self.backend.open_session(tenant, session, ttl_ms).await
     }
 
     /// See [`Backend::keep_alive`].
@@ -105,7 +132,7 @@ impl Store {
         session: SessionId,
         ttl_ms: u32,
     ) -> Result<bool, Error> {
-        self.0.keep_alive(tenant, session, ttl_ms).await
+        self.backend.keep_alive(tenant, session, ttl_ms).await
     }
 
     /// See [`Backend::end_session`].
@@ -113,7 +140,7 @@ impl Store {
     /// # Errors
     /// As there.
     pub async fn end_session(&self, tenant: &TenantId, session: SessionId) -> Result<(), Error> {
-        self.0.end_session(tenant, session).await
+        self.backend.end_session(tenant, session).await
     }
 
     /// One step of expiry; see [`Backend::sweep`].
@@ -121,7 +148,7 @@ impl Store {
     /// # Errors
     /// As there.
     pub async fn sweep(&self, shard: Shard) -> Result<usize, Error> {
-        self.0.sweep(shard).await
+        self.backend.sweep(shard).await
     }
 
     /// See [`Backend::stats`].
@@ -129,7 +156,7 @@ impl Store {
     /// # Errors
     /// As there.
     pub async fn stats(&self) -> Result<Stats, Error> {
-        self.0.stats().await
+        self.backend.stats().await
     }
 
     /// See [`Backend::close`].
@@ -137,7 +164,7 @@ impl Store {
     /// # Errors
     /// As there.
     pub async fn close(&self) -> Result<(), Error> {
-        self.0.close().await
+        self.backend.close().await
     }
 }
 

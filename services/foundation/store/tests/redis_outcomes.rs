@@ -290,6 +290,7 @@ async fn replicated_is_acknowledged_when_a_replica_has_it_and_not_before() {
     let commit = replicated(vec![put("a", "2")]);
     let outcome = store.commit(commit.clone()).await;
     assert!(matches!(&outcome, Ok(Outcome::Indeterminate(why)) if why.contains("no replica")), "{outcome:?}");
+    assert!(store.shortfalls() > 0, "and it is counted");
     // A retry that finds it on the primary must not take that for an answer either.
     // Nor may a connection that has written nothing yet.
     let other = open(settings);

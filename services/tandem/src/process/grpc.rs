@@ -8,6 +8,7 @@ use tandem_runtime::clock::Chance;
 use tandem_runtime::document::{Limits, Source};
 use tandem_runtime::drain::Life;
 use tandem_runtime::listen::Bind;
+use tandem_runtime::metrics::Metrics;
 use tandem_runtime::serve::{Health, PipeListener, Server, Tls, TlsFiles};
 use tandem_wire::authority::Gate;
 use tandem_wire::caller::{Caller, Callers, Scopes, Table, Tenants};
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 
 use super::Services;
 use crate::failure::Input;
+use crate::serve::MetricsAt;
 
 const ROUTING: &str = "tandem.routing.v1.Routing";
 const FEED: &str = "tandem.routing.v1.EdgeFeed";
@@ -45,6 +47,8 @@ pub(crate) struct GrpcOptions {
     pub(crate) dev: bool,
     /// Whether anyone may ask which services there are.
     pub(crate) reflection: bool,
+    /// Where metrics are told.
+    pub(crate) metrics: MetricsAt,
 }
 
 /// A bound socket, and who may call.
@@ -53,6 +57,7 @@ pub(crate) struct Api {
     tls: Option<Tls>,
     callers: Callers,
     reflection: bool,
+    metrics: Option<TcpListener>,
 }
 
 impl Api {
@@ -66,6 +71,7 @@ impl Api {
             return Err(Input(format!("--grpc {}: {why} (--dev)", options.address)).into());
         }
         let listener = Bind::new(options.address, "--grpc").tcp()?;
+        let metrics = options.metrics.bind()?;
         let tls = options.tls.map(Tls::load).transpose()?;
         let table = match &options.callers {
             Some(path) => Table::read(&Source::read(path, Limits::POLICY)?)?,
@@ -80,7 +86,20 @@ impl Api {
         if let Some(path) = options.callers {
             callers.follow(path, life);
         }
-        Ok(Self { listener, tls, callers, reflection: options.reflection })
+        Ok(Self { listener, tls, callers, reflection: options.reflection, metrics })
+    }
+}
+
+impl Api {
+    /// Tells metrics, if they are to be told: of the store, and of what else this process counts. Answers where.
+    ///
+    /// # Errors
+    /// A socket without an address.
+    pub(crate) fn tell(&mut self, cell: &Cell, life: &Life) -> anyhow::Result<Option<SocketAddr>> {
+        let Some(listener) = self.metrics.take() else { return Ok(None) };
+        let metrics = Metrics::default();
+        cell.tell(&metrics, life);
+        Ok(Some(metrics.serve(listener, life)?))
     }
 }
 
@@ -116,7 +135,7 @@ pub(crate) fn serve(
     }
     let mut address = None;
     let callers = match api {
-        Some(Api { listener, tls, callers, reflection }) => {
+        Some(Api { listener, tls, callers, reflection, metrics: _ }) => {
             address = Some(listener.local_addr()?);
             server = server.tcp(listener, tls).reflection(reflection);
             callers

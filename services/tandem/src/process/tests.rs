@@ -26,6 +26,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_types::{ErrorDetail, StatusExt as _};
 
 use super::{GrpcOptions, Options, Running, up};
+use crate::serve::MetricsAt;
 
 /// May do everything with brandt, and sees no other.
 const ALL: &str = "all";
@@ -73,7 +74,14 @@ async fn house(reflection: bool) -> House {
     let callers_file = dir.path().join("callers.yaml");
     fs::write(&callers_file, callers()).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
-    let grpc = GrpcOptions { address, tls: None, callers: Some(callers_file), dev: false, reflection };
+    let grpc = GrpcOptions {
+        address,
+        tls: None,
+        callers: Some(callers_file),
+        dev: false,
+        reflection,
+        metrics: MetricsAt::default(),
+    };
     let options = Options { grpc: Some(grpc), ..Options::new(tenants) };
     let life = Life::new();
     let running = up(options, &life, Clock::machine(), Chance::seeded(1)).await.unwrap();

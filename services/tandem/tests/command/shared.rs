@@ -165,3 +165,59 @@ fn the_status_of_a_store_shows_who_is_there_and_what_is_refused() {
     let gone = status(&single).ended(69);
     assert!(gone.err.contains("Redis"), "{gone:#?}");
 }
+
+/// What a process tells at /metrics.
+fn metrics(of: &Running) -> String {
+    use std::io::{Read as _, Write as _};
+    let at = of.ready["metrics"].as_str().unwrap();
+    let mut stream = std::net::TcpStream::connect(at).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    told
+}
+
+/// The number that a metric has there, by its name with its labels.
+fn value(told: &str, name: &str) -> Option<f64> {
+    told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[test]
+fn a_process_and_a_backup_tell_metrics_of_the_store() {
+    let (mut redis, base, dir) = (redis(), one_example("brandt"), tempfile::TempDir::new().unwrap());
+    let url = url(&redis);
+    let running =
+        Running::up(&["--tenants", &path(&base, "tenants"), "--store", &url, "--metrics=127.0.0.1:0"]);
+    let backup = dir.path().to_str().unwrap();
+    let backup = Running::start(&["backup", "--store", &url, "--metrics=127.0.0.1:0", backup]);
+    until("a look at the server", || value(&metrics(&running), "tandem_store_log_bytes"));
+    let told = metrics(&running);
+    let node = format!("tandem_store_clock_ahead_seconds{{node=\"127.0.0.1:{}\"}}", redis.port);
+    let at_least = [
+        ("tandem_store_commits_total{outcome=\"committed\"}", 2.0),
+        ("tandem_store_commit_seconds_count", 2.0),
+        ("tandem_store_commits_total{outcome=\"indeterminate\"}", 0.0),
+        ("tandem_store_wait_shortfalls_total", 0.0),
+        ("tandem_store_resyncs_total{cause=\"diverged\"}", 0.0),
+        ("tandem_store_follower_lag_seconds", 0.0),
+        ("tandem_store_clock_skew_seconds", 0.0),
+        (node.as_str(), -1.0),
+        ("tandem_store_log_bytes", 100.0),
+        ("tandem_store_synchronised", 1.0),
+    ];
+    for (name, least) in at_least {
+        assert!(value(&told, name).is_some_and(|value| value >= least), "{name}: {told}");
+    }
+    assert_eq!(value(&told, "tandem_store_stale_seconds"), Some(0.0));
+    let behind = || value(&metrics(&backup), "tandem_backup_lag_seconds");
+    assert!(behind().is_some_and(|lag| lag < 60.0));
+    assert_eq!(redis.cli(&["FLUSHALL"]), "OK");
+    until("the loss is counted", || {
+        value(&metrics(&running), "tandem_store_resyncs_total{cause=\"diverged\"}").filter(|n| *n > 0.0)
+    });
+    redis.kill();
+    until("the store is away", || {
+        value(&metrics(&running), "tandem_store_stale_seconds").filter(|stale| *stale > 0.0)
+    });
+    until("the backup is behind", || behind().filter(|lag| *lag > 3.0));
+}
