@@ -150,12 +150,12 @@ impl Rig {
     /// A failover that an operator orders; announced, writes wait until it is over.
     async fn ordered(&self, primary: usize, announced: bool, recorder: &Recorder) -> (Done, usize) {
         let from = recorder.now();
-        if announced {
-            let said = self.watched.servers[primary].cli(&["CLIENT", "PAUSE", "10000", "WRITE"]);
-            assert_eq!(said, "OK");
-        }
         // One that is given up, for no replica was good at that moment, is ordered again.
         let over = async || {
+            if announced {
+                let said = self.watched.servers[primary].cli(&["CLIENT", "PAUSE", "10000", "WRITE"]);
+                assert_eq!(said, "OK");
+            }
             // One that is under way refuses another.
             drop(self.watched.ask(0, &["SENTINEL", "FAILOVER", "main"]));
             tokio::time::timeout(Duration::from_secs(5), self.failed_over(primary)).await.is_ok()
