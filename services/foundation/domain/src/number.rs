@@ -142,7 +142,14 @@ impl Digits {
 
     /// Appends the digits as text: without the formatting machinery, for numbers are written for every call.
     pub(crate) fn push_to(self, out: &mut String) {
-        self.iter().for_each(|digit| out.push(char::from(b'0' + digit)));
+        out.push_str(self.text().as_str());
+    }
+
+    /// The digits as text, in ASCII.
+    #[must_use]
+    pub const fn text(self) -> DigitText {
+        let halves = [eight_digits(self.0 >> 32), eight_digits(self.0 & 0xffff_ffff)];
+        DigitText { halves, len: self.len() }
     }
 
     /// The digits as values 0 to 9.
@@ -153,14 +160,34 @@ impl Digits {
 
 impl fmt::Display for Digits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One write, not one a digit: numbers are written for every call.
-        let mut text = [b'0'; Self::LEN_MAX];
-        let len = self.len();
-        for (place, digit) in text.iter_mut().zip(self.iter()) {
-            *place += digit;
-        }
-        f.write_str(std::str::from_utf8(&text[..len]).unwrap_or_default())
+        f.write_str(self.text().as_str())
     }
+}
+
+/// Digits as text.
+#[derive(Clone, Copy, Debug)]
+pub struct DigitText {
+    halves: [[u8; 8]; 2],
+    len: usize,
+}
+
+impl DigitText {
+    /// The text: at most 15 ASCII digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let bytes = self.halves.as_flattened().get(..self.len).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+/// Eight packed digits as text, all at once: numbers are written for every call. Places without a digit hold what is
+/// none.
+const fn eight_digits(packed: u64) -> [u8; 8] {
+    let pairs = (packed | packed << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let digits = (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // A packed digit is its value and one.
+    (digits + 0x2f2f_2f2f_2f2f_2f2f).to_be_bytes()
 }
 
 impl fmt::Debug for Digits {
@@ -197,10 +224,10 @@ impl Number {
         let Some(rest) = s.strip_prefix('+') else {
             return Self::local(Digits::parse(s.as_bytes())?);
         };
-        let (digits, ext) = rest.split_once(";ext=").unwrap_or((rest, ""));
-        if ext.is_empty() && rest.contains(';') {
-            return None;
-        }
+        let (digits, ext) = match rest.split_once(';') {
+            None => (rest, ""),
+            Some((digits, ext)) => (digits, ext.strip_prefix("ext=").filter(|ext| !ext.is_empty())?),
+        };
         Self::global(Digits::parse(digits.as_bytes())?, Digits::parse(ext.as_bytes())?)
     }
 

@@ -87,10 +87,10 @@ fn write_canonical(out: &mut Writer<'_>, number: Number) {
     if number.is_global() {
         out.raw(b"+");
     }
-    number.digits().iter().for_each(|digit| out.raw(&[b'0' + digit]));
+    out.raw(number.digits().text().as_str().as_bytes());
     if !number.ext().is_empty() {
         out.raw(b";ext=");
-        number.ext().iter().for_each(|digit| out.raw(&[b'0' + digit]));
+        out.raw(number.ext().text().as_str().as_bytes());
     }
 }
 
