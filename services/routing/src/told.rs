@@ -66,7 +66,7 @@ impl Told {
         let at = (at_us, inner.came);
         inner.came += 1;
         inner.add(edge, at, fact);
-        while inner.bytes > self.bytes_max && inner.drop_one() {}
+        while inner.bytes > self.bytes_max && inner.drop_some() {}
     }
 
     /// Decisions of a tenant that fit, the last made first, with their moments, which lie below `below`; at most `max`.
@@ -122,17 +122,20 @@ impl Inner {
         self.facts.insert(at, fact);
     }
 
-    /// Drops the oldest of who has the most. False: there is none.
-    fn drop_one(&mut self) -> bool {
+    /// Drops the oldest of who has the most: one of 64 at once, for to look for who that is costs a walk over all edges.
+    /// False: there is none.
+    fn drop_some(&mut self) -> bool {
         let all = |edges: &BTreeMap<Arc<str>, Share>| edges.values().map(|share| share.bytes).sum::<usize>();
         let Some((caller, edges)) = self.callers.iter_mut().max_by_key(|(_, edges)| all(edges)) else {
             return false;
         };
         let Some((id, share)) = edges.iter_mut().max_by_key(|(_, share)| share.bytes) else { return false };
         let (caller, id) = (Arc::clone(caller), Arc::clone(id));
-        let bytes = share.facts.pop_first().and_then(|at| self.facts.remove(&at)).map_or(0, |f| cost(&f));
-        share.bytes = share.bytes.saturating_sub(bytes);
-        self.bytes = self.bytes.saturating_sub(bytes);
+        for _ in 0..share.facts.len().div_ceil(64) {
+            let bytes = share.facts.pop_first().and_then(|at| self.facts.remove(&at)).map_or(0, |f| cost(&f));
+            share.bytes = share.bytes.saturating_sub(bytes);
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
         if share.facts.is_empty() {
             edges.remove(&id);
         }

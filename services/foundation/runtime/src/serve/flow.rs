@@ -39,7 +39,7 @@ pub trait Streamed: Send + Sync + 'static {
 pub enum Progress {
     /// Every message is answered.
     Done,
-    /// So many are answered; the next one's answer must wait for something. It is asked for again with what follows.
+    /// So many are answered; the next one's answer must be waited for. What follows is asked for after it.
     Waits(usize, Later),
     /// The next message ends the stream, after the answers to those before it.
     Ends(Status),
