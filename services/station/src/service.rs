@@ -32,7 +32,7 @@ use crate::{user, watch};
 /// How long a caller without a deadline waits for `min_revision`.
 const WAIT: Duration = Duration::from_secs(5);
 /// When it is worth to come again for what is limited in number.
-const AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const AGAIN: Duration = Duration::from_secs(1);
 
 /// What every handler shares.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use tandem_wire::status::{Reason, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
-use crate::service::Service;
+use crate::service::{AGAIN, Service};
 use crate::share::Place;
 use crate::user;
 
@@ -82,6 +82,11 @@ pub(crate) fn refused(why: NoResume, tenant: &TenantId) -> Refusal {
         NoResume::Late => {
             Refusal::new(Reason::RevisionNotReached, "this process has not yet reached what the token says")
         }
+        NoResume::Busy => Refusal::quota(
+            &name::tenant(&tenant.name),
+            "as many watches as may read the log at once; the same token may be taken later",
+            Some(AGAIN),
+        ),
         NoResume::NoTenant => gone(tenant),
         NoResume::Expired => Refusal::new(Reason::ResumeTokenExpired, "begin anew without a token"),
         NoResume::Away(error) => {

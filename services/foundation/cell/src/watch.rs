@@ -7,8 +7,9 @@
 //! gave it: another process, or this one in an earlier life. It is found in the store's log, inclusively: a mark whose
 //! entry is no longer there, for it is too old or of another history, is [`NoResume::Expired`], and never a gap.
 //!
-//! While changes wait, or the first snapshot is being told, the mark stays where everything was told; a watch that is
-//! broken off there tells some of it again, and misses none of it.
+//! While changes wait, the mark stays where everything was told; a watch that is broken off there tells some of it
+//! again, and misses none of it. The first snapshot has no mark. From a restart until its snapshot is told the mark says
+//! that there is nothing to go on from: a watch that begins there restarts again.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -30,16 +31,34 @@ pub(crate) const RESUMING_MAX: usize = 4;
 /// Entries of one pull.
 const PULL_MAX: usize = 256;
 
-/// Up to where everything was told: an entry of the shard's log, or its beginning.
+/// Up to where everything was told: an entry of the shard's log, or its beginning; or that nothing that was told before
+/// holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mark(Option<Position>);
+pub struct Mark(From);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum From {
+    Entry(Option<Position>),
+    /// After a restart whose snapshot was not told to its end.
+    Anew,
+}
+
+/// The bytes of [`From::Anew`]: no entry has this revision.
+const ANEW: [u8; 24] = [0xff; 24];
 
 impl Mark {
-    /// Its bytes: the revision (8) and the commit (16) of the entry, or zeros.
+    fn at(position: Option<Position>) -> Self {
+        Self(From::Entry(position))
+    }
+
+    /// Its bytes: the revision (8) and the commit (16) of the entry, or zeros; all ones: begin anew.
     #[must_use]
     pub fn bytes(self) -> [u8; 24] {
         let mut bytes = [0; 24];
-        if let Some(Position { revision, commit }) = self.0 {
+        if self.0 == From::Anew {
+            return ANEW;
+        }
+        if let From::Entry(Some(Position { revision, commit })) = self.0 {
             bytes[..8].copy_from_slice(&revision.0.to_be_bytes());
             bytes[8..].copy_from_slice(&commit.0.to_be_bytes());
         }
@@ -49,10 +68,13 @@ impl Mark {
     /// From its bytes. None: they are no mark's.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
+        if bytes == ANEW {
+            return Some(Self(From::Anew));
+        }
         let (revision, commit) = bytes.split_first_chunk()?;
         let revision = Revision(u64::from_be_bytes(*revision));
         let commit = CommitId(u128::from_be_bytes(commit.try_into().ok()?));
-        Some(Self((revision.0 > 0).then_some(Position { revision, commit })))
+        Some(Self::at((revision.0 > 0).then_some(Position { revision, commit })))
     }
 }
 
@@ -84,6 +106,8 @@ pub enum NoResume {
     Expired,
     /// The log has it, and this process had not reached it in time.
     Late,
+    /// As many read the log as may at once, and none ended in time.
+    Busy,
     /// The log cannot be read now.
     Away(Error),
     /// The tenant is not there (any more).
@@ -102,8 +126,10 @@ pub struct Watch {
     revision: Revision,
     /// Where the log stood with what was taken last.
     taken: Option<Position>,
-    /// Up to where everything was told. None: the snapshot is being told.
+    /// Up to where everything was told. None: the first snapshot is being told.
     told: Option<Mark>,
+    /// Whether it is still to be told that what was told before is void.
+    restarting: bool,
     /// What is still to be told of the snapshot.
     snapshot: VecDeque<Record>,
     /// Whether the end of the snapshot is still to be told.
@@ -131,7 +157,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// A watch that tells what changed after a mark.
+    /// A watch that tells what changed after a mark. From a mark that says so it begins with [`Told::Restart`].
     ///
     /// # Errors
     /// [`NoResume`]; after `deadline` at the latest.
@@ -143,14 +169,14 @@ impl Watch {
         deadline: Instant,
     ) -> Result<Self, NoResume> {
         let mut watch = Self::subscribed(cell, tenant, kind).map_err(|NoTenant| NoResume::NoTenant)?;
+        let From::Entry(position) = mark.0 else {
+            watch.list_anew();
+            return Ok(watch);
+        };
         watch.told = Some(mark);
         // What this process shows is what was told last: nothing needs to be asked.
-        if watch.taken != mark.0 {
-            let catching_up = async {
-                // Nobody closes it.
-                let _turn = cell.resuming().acquire().await.map_err(|_| NoResume::Late)?;
-                watch.catch_up(mark.0).await
-            };
+        if watch.taken != position {
+            let catching_up = watch.catch_up(position, deadline);
             tokio::time::timeout_at(deadline, catching_up).await.unwrap_or(Err(NoResume::Late))?;
         }
         Ok(watch)
@@ -169,6 +195,7 @@ impl Watch {
             changes,
             shown,
             told: None,
+            restarting: false,
             snapshot: VecDeque::new(),
             initial: false,
             pending: BTreeSet::new(),
@@ -193,15 +220,24 @@ impl Watch {
         self.snapshot = of_tenant(&self.shown, self.kind).into();
     }
 
+    /// Lists as after a restart, which is told first: a reader may know records that are no more.
+    fn list_anew(&mut self) {
+        self.list();
+        self.told = Some(Mark(From::Anew));
+        self.restarting = true;
+    }
+
     /// Notes what changed after `mark` up to where this process is.
-    async fn catch_up(&mut self, mark: Option<Position>) -> Result<(), NoResume> {
-        let mut pulled = self.pull(mark).await?;
+    async fn catch_up(&mut self, mark: Option<Position>, deadline: Instant) -> Result<(), NoResume> {
+        let mut pulled = self.pull(mark, deadline).await?;
         // The log has the mark; another process was ahead of this one, which will have it soon.
         let revision = mark.map_or(Revision(0), |m| m.revision);
         if self.revision_reached() < revision {
             let view = self.cell.view().clone();
             view.until(|| view.reached(&self.tenant) >= revision).await;
             self.again().map_err(|NoTenant| NoResume::NoTenant)?;
+            // What was committed while it waited is shown, and not among what was pulled before.
+            pulled = self.pull(mark, deadline).await?;
         }
         if self.taken == mark {
             return Ok(());
@@ -218,7 +254,7 @@ impl Watch {
                     return Ok(());
                 }
             }
-            pulled = self.pull(Some(last)).await?;
+            pulled = self.pull(Some(last), deadline).await?;
         }
     }
 
@@ -226,8 +262,11 @@ impl Watch {
         self.taken.map_or(Revision(0), |p| p.revision)
     }
 
-    async fn pull(&self, after: Option<Position>) -> Result<Vec<Entry>, NoResume> {
+    async fn pull(&self, after: Option<Position>, deadline: Instant) -> Result<Vec<Entry>, NoResume> {
         let shard = Shard::of(&self.tenant);
+        // Held while the log is read, and not while the view is waited for. Nobody closes it.
+        let turn = tokio::time::timeout_at(deadline, self.cell.resuming().acquire()).await;
+        let _turn = turn.ok().and_then(Result::ok).ok_or(NoResume::Busy)?;
         match self.cell.store().backend().pull(shard, after, PULL_MAX).await {
             Ok(Pulled::Entries(entries)) => Ok(entries),
             Ok(Pulled::Resync(_)) => Err(NoResume::Expired),
@@ -254,7 +293,7 @@ impl Watch {
         self.revision
     }
 
-    /// Up to where everything was told. None: the snapshot is being told.
+    /// Up to where everything was told. None: the first snapshot is being told.
     #[must_use]
     pub fn mark(&self) -> Option<Mark> {
         self.told
@@ -272,11 +311,14 @@ impl Watch {
         if self.ended {
             return None;
         }
+        if std::mem::take(&mut self.restarting) {
+            return Some(Told::Restart);
+        }
         if let Some(record) = self.snapshot.pop_front() {
             return Some(Told::Put(record));
         }
         if std::mem::take(&mut self.initial) {
-            self.told = Some(Mark(self.taken));
+            self.told = Some(Mark::at(self.taken));
             return Some(Told::InitialEnd);
         }
         let clock = self.cell.clock().clone();
@@ -291,7 +333,7 @@ impl Watch {
             }
             if let Some(key) = self.pending.pop_first() {
                 if self.pending.is_empty() {
-                    self.told = Some(Mark(self.taken));
+                    self.told = Some(Mark::at(self.taken));
                 }
                 return Some(shown_of(&self.shown, self.kind, &key).map_or(Told::Gone(key), Told::Put));
             }
@@ -309,11 +351,12 @@ impl Watch {
     /// told then.
     pub fn bookmark(&mut self) -> Told {
         if self.pending.is_empty()
+            && !self.initial
             && self.told.is_some()
             && let Some(position) = self.changes.caught_up()
         {
             self.taken = position;
-            self.told = Some(Mark(position));
+            self.told = Some(Mark::at(position));
             self.revision = self.revision.max(self.revision_reached());
         }
         Told::Bookmark
@@ -350,7 +393,8 @@ impl Watch {
         if self.again().is_err() {
             return Told::End;
         }
-        self.list();
+        self.list_anew();
+        self.restarting = false;
         Told::Restart
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tandem_cell::follower::LAG_MAX;
 use tandem_cell::watch::{Mark, NoResume, NoTenant, Told, Watch};
 use tandem_domain::id::Revision;
 use tandem_domain::id::TenantId;
@@ -107,5 +108,40 @@ async fn a_busy_watch_that_has_nothing_to_tell_is_marked_all_the_same() {
     tokio::select! {
         told = next(&mut watch) => assert_eq!(told, "Some(Bookmark)"),
         () = busy => {}
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_is_broken_off_after_a_restart_begins_anew_and_ends_with_what_is_there() {
+    let rig = Rig::machine().await;
+    let acme = rig.birth("acme").await;
+    let mut watch = Watch::begin(&rig.cell, acme.clone(), Kind::User).unwrap();
+    assert_eq!(next(&mut watch).await, "Some(InitialEnd)");
+    let mut written = Revision(0);
+    for _ in 0..=LAG_MAX / 512 {
+        let writes = (0..512).map(|n| put(&format!("u{n}"), &user(&format!("u{n}"), "x"))).collect();
+        written = rig.commit(&acme, writes).await;
+    }
+    let gone = (4..512).map(|n| delete(Kind::User, &format!("u{n}"))).collect();
+    written = written.max(rig.commit(&acme, gone).await);
+    until(&rig.cell, || rig.cell.view().reached(&acme) >= written).await;
+    assert_eq!(next(&mut watch).await, "Some(Restart)");
+    let restarted = watch.mark().expect("it says that nothing of before holds");
+    assert_eq!(next(&mut watch).await, "u0");
+    let within = watch.mark().unwrap();
+    // The last that a process tells when it leaves is no promise that the snapshot was told.
+    assert_eq!((watch.bookmark(), watch.mark()), (Told::Bookmark, Some(within)));
+    // What was told of the new snapshot is no more.
+    let written = rig.commit(&acme, vec![delete(Kind::User, "u0")]).await;
+    until(&rig.cell, || rig.cell.view().reached(&acme) >= written).await;
+    for mark in [restarted, within] {
+        let mark = Mark::read(&mark.bytes()).unwrap();
+        let mut again = resume(&rig, &acme, mark).await.unwrap();
+        let mut told = Vec::new();
+        while told.len() < 5 {
+            told.push(next(&mut again).await);
+        }
+        assert_eq!(told, ["Some(Restart)", "u1", "u2", "u3", "Some(InitialEnd)"]);
+        assert_ne!(again.mark(), Some(mark), "the new snapshot was told");
     }
 }
