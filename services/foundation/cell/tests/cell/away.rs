@@ -5,8 +5,9 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tandem_cell::follower::Scope;
+use tandem_cell::watch::{Told, Watch};
 use tandem_domain::id::TenantId;
-use tandem_domain::record::Kind;
+use tandem_domain::record::{Kind, Record};
 use tandem_runtime::clock::Clock;
 use tandem_store::backend::Reply;
 use tandem_store::embedded::Place;
@@ -20,16 +21,32 @@ use tokio::time::{Instant, timeout};
 use crate::rig::{Rig, SOON, START, store, until, user};
 
 /// The way to a real store, which can be closed, or lead to another one.
-#[derive(Clone, Debug)]
-struct Way(Arc<RwLock<Option<Store>>>);
+#[derive(Clone, Debug, Default)]
+struct Way {
+    to: Arc<RwLock<Option<Store>>>,
+    /// Who pulls from here finds the store away.
+    held: Arc<RwLock<Option<Position>>>,
+    /// From where was pulled, and answered.
+    pulled: Arc<RwLock<Vec<Option<Position>>>>,
+}
 
 impl Way {
+    fn to(store: Store) -> Self {
+        let way = Self::default();
+        way.lead(Some(store));
+        way
+    }
+
     fn lead(&self, to: Option<Store>) {
-        *self.0.write().unwrap() = to;
+        *self.to.write().unwrap() = to;
+    }
+
+    fn hold(&self, from: Option<Position>) {
+        *self.held.write().unwrap() = from;
     }
 
     fn there(&self) -> Result<Arc<dyn Backend>, Error> {
-        let there = self.0.read().unwrap();
+        let there = self.to.read().unwrap();
         let store = there.as_ref().ok_or_else(|| Error::Unavailable("the way is closed".into()))?;
         Ok(Arc::clone(store.backend()))
     }
@@ -46,6 +63,16 @@ macro_rules! on_the_way {
             fn get(&self, tenant: &TenantId, key: &Key) -> Reply<'_, Option<Stored>> {
                 let (there, tenant, key) = (self.there(), tenant.clone(), key.clone());
                 Box::pin(async move { there?.get(&tenant, &key).await })
+            }
+
+            fn pull(&self, shard: Shard, after: Option<Position>, max: usize) -> Reply<'_, Pulled> {
+                let is_held = after.is_some() && *self.held.read().unwrap() == after;
+                let there = if is_held { Err(Error::Unavailable("held".into())) } else { self.there() };
+                Box::pin(async move {
+                    let pulled = there?.pull(shard, after, max).await;
+                    self.pulled.write().unwrap().push(after);
+                    pulled
+                })
             }
 
             fn open_session(&self, tenant: &TenantId, session: SessionId, ttl_ms: u32) -> Reply<'_, ()> {
@@ -78,7 +105,6 @@ macro_rules! on_the_way {
 on_the_way! {
     commit(commit: Commit) -> Outcome;
     list(shard: Shard) -> Listing;
-    pull(shard: Shard, after: Option<Position>, max: usize) -> Pulled;
     positions() -> Vec<(Shard, Position)>;
     sweep(shard: Shard) -> usize;
     turn_over(commit: Commit, generation: u64, parts: u32) -> Outcome;
@@ -106,9 +132,8 @@ fn names(rig: &Rig, tenant: &TenantId) -> Vec<String> {
 #[tokio::test]
 async fn a_store_that_is_away_leaves_the_view_and_says_since_when() {
     let (clock, hand) = Clock::manual(START);
-    let way = Way(Arc::new(RwLock::new(None)));
     let real = store(Place::Memory, &clock, 9);
-    way.lead(Some(real.clone()));
+    let way = Way::to(real.clone());
     let rig = Rig::join(&Store::new(Arc::new(way.clone())), &clock, "one", 1).await;
     let acme = rig.birth("acme").await;
     let revision = rig.user(&acme, "jane").await;
@@ -147,7 +172,7 @@ async fn another_history_is_shown_as_one_change_and_nothing_is_left_of_the_old_o
     let (clock, _hand) = Clock::manual(START);
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let before = open(first.path(), &clock, 9);
-    let way = Way(Arc::new(RwLock::new(Some(before.clone()))));
+    let way = Way::to(before.clone());
     let rig = Rig::join(&Store::new(Arc::new(way.clone())), &clock, "one", 1).await;
     let acme = rig.birth("acme").await;
     for id in ["changed", "deleted", "same"] {
@@ -185,4 +210,38 @@ async fn another_history_is_shown_as_one_change_and_nothing_is_left_of_the_old_o
     let revision = rig.user(&acme, "next").await;
     rig.cell.view().wait_for(&acme, revision, Instant::now() + SOON).await.unwrap();
     assert_eq!(names(&rig, &acme).len(), 4);
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_in_a_process_that_is_behind_and_misses_nothing_that_came_meanwhile() {
+    let clock = Clock::machine();
+    let real = store(Place::Memory, &clock, 9);
+    let way = Way::to(real.clone());
+    let ahead = Rig::join(&real, &clock, "ahead", 1).await;
+    let behind = Rig::join(&Store::new(Arc::new(way.clone())), &clock, "behind", 2).await;
+    let acme = ahead.birth("acme").await;
+    let last = async |rig: &Rig, id: &str| {
+        let written = ahead.user(&acme, id).await;
+        until(&rig.cell, || rig.cell.view().reached(&acme) >= written).await;
+        let positions = real.backend().positions().await.unwrap();
+        positions.into_iter().find(|(shard, _)| *shard == Shard::of(&acme)).map(|(_, position)| position)
+    };
+    way.hold(last(&behind, "jane").await);
+    let told = last(&ahead, "joe").await;
+    let mut watch = Watch::begin(&ahead.cell, acme.clone(), Kind::User).unwrap();
+    while watch.mark().is_none() {
+        watch.next().await;
+    }
+    let (mark, by) = (watch.mark().unwrap(), Instant::now() + SOON);
+    let resuming = Watch::resume(&behind.cell, acme.clone(), Kind::User, mark, by);
+    let meanwhile = async {
+        while !way.pulled.read().unwrap().contains(&told) {
+            tokio::task::yield_now().await;
+        }
+        ahead.user(&acme, "meanwhile").await;
+        way.hold(None);
+    };
+    let (resumed, ()) = timeout(SOON, async { tokio::join!(resuming, meanwhile) }).await.unwrap();
+    let next = timeout(SOON, resumed.unwrap().next()).await.unwrap();
+    assert!(matches!(next, Some(Told::Put(Record::User(user))) if user.id.as_str() == "meanwhile"));
 }
