@@ -1,7 +1,7 @@
 //! Gathers what is asked for from the view; imports and watches have modules of their own.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
@@ -42,8 +42,8 @@ pub(crate) struct Service(Arc<Inner>);
 struct Inner {
     cell: Cell,
     drain: Drain,
-    /// Given, or made from the cell's id when it is known.
-    signer: OnceLock<Signer>,
+    /// What was given. None: made from the cell's id.
+    signer: Option<Signer>,
     imports: Imports,
     lists: Lists,
     watchers: Arc<Semaphore>,
@@ -54,7 +54,7 @@ impl Service {
     pub(crate) fn new(cell: Cell, drain: Drain, config: &Config) -> Self {
         let given = config.page_key.map(|key| Signer::new(Key::new(key), None));
         Self(Arc::new(Inner {
-            signer: given.map(OnceLock::from).unwrap_or_default(),
+            signer: given,
             imports: Imports::new(cell.clone(), drain.clone(), config),
             lists: Lists::default(),
             watchers: Arc::new(Semaphore::new(config.watchers_max)),
@@ -85,13 +85,15 @@ impl Service {
         find(&snapshot)
     }
 
-    /// Signs tokens that every process of the cell reads. Asked for when the view is synchronised.
-    pub(crate) fn signer(&self) -> &Signer {
-        self.0.signer.get_or_init(|| {
+    /// Signs tokens that every process of the cell reads. Asked for when the view is synchronised; not kept, for a
+    /// store that was emptied is another cell.
+    pub(crate) fn signer(&self) -> Signer {
+        let of_cell = || {
             let id = self.0.cell.view().cell_id();
             // Nobody is answered before it is known; a key that nobody has refuses every token.
             Signer::new(Key::of_cell(id.unwrap_or_else(|| u128::from(self.0.cell.chance().u64()))), None)
-        })
+        };
+        self.0.signer.clone().unwrap_or_else(of_cell)
     }
 
     /// Microseconds since 1970.
@@ -181,7 +183,7 @@ impl Service {
     ) -> Result<Pin<Box<dyn Stream<Item = Result<pb::WatchUsersResponse, Status>> + Send>>, Refusal> {
         let shown = self.tenant(caller, ("parent", &request.parent), request.min_revision, deadline).await?;
         let tenant = shown.id().clone();
-        let mark = watch::mark(self.signer(), &tenant, caller.subject(), &request.resume_token)?;
+        let mark = watch::mark(&self.signer(), &tenant, caller.subject(), &request.resume_token)?;
         let full = |words| Refusal::quota(&request.parent, words, Some(AGAIN));
         let of_tenant = self.0.watchers_of_tenant.take(&tenant);
         let of_tenant = of_tenant.ok_or_else(|| full("as many watches as a tenant may have"))?;

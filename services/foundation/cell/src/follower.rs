@@ -15,18 +15,18 @@ mod merge;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 pub use arc_swap::Guard;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tandem_domain::id::{Revision, TenantId, TenantName};
 use tandem_domain::record::{self, Change, Kind};
 use tandem_domain::view::{TenantView, View};
 use tandem_runtime::clock::Clock;
 use tandem_runtime::drain::Life;
 use tandem_store::{Entry, Followed, Listing, Position, Shard, Store, Stored, codec};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 pub use fan::{Batch, LAG_MAX, Lagged, Scope, Subscription};
@@ -86,7 +86,9 @@ struct Inner {
     /// How long the last change was on its way, microseconds.
     lag: AtomicU64,
     /// The cell's id, known once the view is synchronised.
-    cell: OnceLock<u128>,
+    cell: ArcSwapOption<u128>,
+    /// `_cell` was listed anew: it may be another's.
+    another: Notify,
     /// Held while a snapshot is published with its batches, and while somebody subscribes.
     fan: Mutex<fan::Fan>,
     clock: Clock,
@@ -103,7 +105,8 @@ impl ViewFollower {
             synchronised: AtomicBool::new(false),
             stale_since: AtomicU64::new(0),
             lag: AtomicU64::new(0),
-            cell: OnceLock::new(),
+            cell: ArcSwapOption::empty(),
+            another: Notify::new(),
             fan: Mutex::default(),
             clock,
         }));
@@ -111,6 +114,7 @@ impl ViewFollower {
         life.tasks.spawn("cell follower", async move {
             tokio::select! {
                 () = following.follow(&store) => {}
+                () = following.learn_again(&store) => {}
                 () = crate::last(&ending) => {}
             }
         });
@@ -136,10 +140,10 @@ impl ViewFollower {
     }
 
     /// The cell's id: 128 bits from chance at its birth, that every process of the cell has and no caller is told.
-    /// None: not synchronised yet.
+    /// A store that was emptied has another soon. None: not synchronised yet.
     #[must_use]
     pub fn cell_id(&self) -> Option<u128> {
-        self.0.cell.get().copied()
+        self.0.cell.load().as_deref().copied()
     }
 
     /// Waits until every shard was listed once. Cancel-safe.
@@ -244,17 +248,27 @@ impl ViewFollower {
     }
 
     async fn learn_cell(&self, store: &Store) {
-        loop {
-            match store.stats().await {
-                Ok(stats) => {
-                    // It never changes: who set it first set the same.
-                    let _ = self.0.cell.set(stats.cell);
-                    return;
-                }
-                Err(error) => self.stale(&error),
-            }
+        while let Err(error) = self.ask_cell(store).await {
+            self.stale(&error);
             tokio::time::sleep(RETRY).await;
         }
+    }
+
+    /// Learns the cell's id again whenever it may be another, while the shards are followed.
+    async fn learn_again(&self, store: &Store) {
+        loop {
+            self.0.another.notified().await;
+            while self.ask_cell(store).await.is_err() {
+                tokio::time::sleep(RETRY).await;
+            }
+            self.0.moved.send_replace(());
+        }
+    }
+
+    async fn ask_cell(&self, store: &Store) -> Result<(), tandem_store::Error> {
+        let stats = store.stats().await?;
+        self.0.cell.store(Some(Arc::new(stats.cell)));
+        Ok(())
     }
 
     fn stale(&self, error: &tandem_store::Error) {
@@ -288,6 +302,9 @@ impl ViewFollower {
             Followed::Listed(shard, listing) => {
                 let first = !std::mem::replace(&mut listed[shard.index()], true);
                 self.listed(shard, &listing, first);
+                if shard == Shard::CELL && !first {
+                    self.0.another.notify_one();
+                }
             }
             Followed::Entries(shard, entries) => self.entries(shard, &entries),
             Followed::Resync(shard, cause) => {

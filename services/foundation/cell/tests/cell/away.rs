@@ -174,7 +174,7 @@ async fn another_history_is_shown_as_one_change_and_nothing_is_left_of_the_old_o
     let before = open(first.path(), &clock, 9);
     let way = Way::to(before.clone());
     let rig = Rig::join(&Store::new(Arc::new(way.clone())), &clock, "one", 1).await;
-    let acme = rig.birth("acme").await;
+    let (acme, id) = (rig.birth("acme").await, rig.cell.view().cell_id().unwrap());
     for id in ["changed", "deleted", "same"] {
         rig.user(&acme, id).await;
     }
@@ -206,6 +206,7 @@ async fn another_history_is_shown_as_one_change_and_nothing_is_left_of_the_old_o
         "one change, what is the same left out"
     );
     assert_eq!(old.view.tenant_by_id(&acme).unwrap().users_len(), 3, "a snapshot never changes");
+    assert_eq!(rig.cell.view().cell_id(), Some(id), "a copy is the same cell");
     // And it goes on from there.
     let revision = rig.user(&acme, "next").await;
     rig.cell.view().wait_for(&acme, revision, Instant::now() + SOON).await.unwrap();
@@ -244,4 +245,19 @@ async fn a_watch_goes_on_in_a_process_that_is_behind_and_misses_nothing_that_cam
     let (resumed, ()) = timeout(SOON, async { tokio::join!(resuming, meanwhile) }).await.unwrap();
     let next = timeout(SOON, resumed.unwrap().next()).await.unwrap();
     assert!(matches!(next, Some(Told::Put(Record::User(user))) if user.id.as_str() == "meanwhile"));
+}
+
+#[tokio::test]
+async fn the_cell_of_a_store_that_was_emptied_is_another_and_every_process_knows_it() {
+    let clock = Clock::machine();
+    let first = store(Place::Memory, &clock, 9);
+    let way = Way::to(first.clone());
+    let rig = Rig::join(&Store::new(Arc::new(way.clone())), &clock, "one", 1).await;
+    let id = first.stats().await.unwrap().cell;
+    assert_eq!(rig.cell.view().cell_id(), Some(id));
+    let empty = store(Place::Memory, &clock, 10);
+    let now = empty.stats().await.unwrap().cell;
+    assert_ne!(now, id);
+    way.lead(Some(empty));
+    until(&rig.cell, || rig.cell.view().cell_id() == Some(now)).await;
 }
