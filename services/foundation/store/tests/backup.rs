@@ -1,6 +1,6 @@
 //! Backup and restore, from either backend to either.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod servers;
 
@@ -11,10 +11,10 @@ use std::time::Duration;
 use servers::rig::{acme, claim, delete, local, put, replicated, tenant, world};
 use tandem_domain::id::Revision;
 use tandem_servers::on::On;
-use tandem_store::backup::{Backup, BackupError, FORMAT, Writing, read, restore};
+use tandem_store::backup::{Backup, BackupError, FORMAT, Progress, Writing, read, restore};
 use tandem_store::{Commit, Outcome, Shard, Store, Until};
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 async fn commit(store: &Store, commit: Commit) -> Revision {
     match store.commit(commit).await.unwrap() {
@@ -34,6 +34,11 @@ async fn content(store: &Store) -> BTreeMap<String, Vec<u8>> {
         }
     }
     all
+}
+
+/// Waits for a backup to come somewhere.
+async fn comes(progress: &mut watch::Receiver<Progress>, holds: impl FnMut(&Progress) -> bool) {
+    tokio::time::timeout(Duration::from_secs(60), progress.wait_for(holds)).await.expect("in time").unwrap();
 }
 
 /// A backup that is told to end when it has everything.
@@ -74,10 +79,10 @@ async fn goes_from(from: On, to: On) {
     let mut progress = writing.progress();
     let (end, ended) = oneshot::channel::<()>();
     let running = tokio::spawn(writing.run(false, async { drop(ended.await) }));
-    progress.wait_for(|p| p.whole_until.is_some()).await.unwrap();
+    comes(&mut progress, |p| p.whole_until.is_some()).await;
     change(&source.0).await;
     let now = (world().clock)();
-    progress.wait_for(|p| p.whole_until.is_some_and(|until| until > now)).await.unwrap();
+    comes(&mut progress, |p| p.whole_until.is_some_and(|until| until > now)).await;
     end.send(()).unwrap();
     running.await.unwrap().unwrap();
 
@@ -112,14 +117,14 @@ async fn a_backup_that_was_cut_anywhere_is_a_whole_earlier_moment_or_says_that_i
     let writing = Writing::new(store.clone(), world(), dir.path()).unwrap();
     let mut progress = writing.progress();
     let running = tokio::spawn(writing.run(false, std::future::pending()));
-    progress.wait_for(|p| p.whole_until.is_some()).await.unwrap();
+    comes(&mut progress, |p| p.whole_until.is_some()).await;
     // Two records that are always written together.
     for n in 0..20 {
         commit(&store, local(vec![], vec![put("left", &n.to_string()), put("right", &n.to_string())])).await;
     }
     change(&store).await;
     let now = (world().clock)();
-    progress.wait_for(|p| p.whole_until.is_some_and(|until| until > now)).await.unwrap();
+    comes(&mut progress, |p| p.whole_until.is_some_and(|until| until > now)).await;
     running.abort();
     let _ = running.await;
     let whole = std::fs::read(dir.path().join("000001.tandem")).unwrap();
@@ -201,13 +206,13 @@ async fn an_emptied_store_is_followed_and_what_was_before_is_no_more() {
     let writing = Writing::new(store.clone(), world(), dir.path()).unwrap();
     let mut progress = writing.progress();
     let running = tokio::spawn(writing.run(false, std::future::pending()));
-    progress.wait_for(|p| p.whole_until.is_some()).await.unwrap();
+    comes(&mut progress, |p| p.whole_until.is_some()).await;
     assert_eq!(on.server().unwrap().cli(&["FLUSHALL"]), "OK");
     commit(&store, local(vec![], vec![put("after", "1")])).await;
-    let resynced = |p: &tandem_store::backup::Progress| p.resyncs > 0;
-    tokio::time::timeout(Duration::from_secs(30), progress.wait_for(resynced)).await.unwrap().unwrap();
+    let resynced = |p: &Progress| p.resyncs > 0;
+    comes(&mut progress, resynced).await;
     let now = (world().clock)();
-    progress.wait_for(|p| p.whole_until.is_some_and(|until| until > now)).await.unwrap();
+    comes(&mut progress, |p| p.whole_until.is_some_and(|until| until > now)).await;
     running.abort();
     let _ = running.await;
     let backup = read(dir.path()).unwrap();

@@ -1,6 +1,6 @@
 //! The follower that writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ struct Run {
     generation: Generation,
     follower: Follower,
     places: BTreeMap<Shard, Position>,
+    /// What is to be listed anew: until then what was written of it is void.
+    void: BTreeSet<Shard>,
     goal: Option<Goal>,
     synchronised: bool,
     listed_bytes: u64,
@@ -95,14 +97,7 @@ impl Writing {
             () = &mut ended => return Ok(self.progress.borrow().clone()),
         };
         loop {
-            let mut run = Run {
-                generation: Generation::begin(&self.dir, cell)?,
-                follower: self.store.follow(),
-                places: BTreeMap::new(),
-                goal: None,
-                synchronised: false,
-                listed_bytes: 0,
-            };
+            let mut run = Run::begin(Generation::begin(&self.dir, cell)?, self.store.follow());
             self.progress.send_modify(|p| (p.records, p.entries) = (0, 0));
             let mut sync_at = Instant::now() + SYNC_EVERY;
             loop {
@@ -167,8 +162,8 @@ impl Writing {
             }
             Followed::Resync(shard, cause) => {
                 tracing::warn!(shard = shard.0, ?cause, "listing a shard anew");
-                // It may be of another history, which is never reached.
-                run.goal = None;
+                // It may be of another history: its goal is never reached, and where it stood is no place in this one.
+                run.resync(shard);
                 self.progress.send_modify(|p| p.resyncs += 1);
             }
             Followed::Synchronised => {
@@ -184,7 +179,7 @@ impl Writing {
         if !run.synchronised {
             return Ok(());
         }
-        let reached = run.goal.take_if(|goal| goal.is_reached(&run.places));
+        let reached = run.reached();
         if let Some(goal) = &reached {
             run.generation.write(&Frame::Whole(goal.at))?;
         }
@@ -218,7 +213,31 @@ impl Goal {
 }
 
 impl Run {
+    const fn begin(generation: Generation, follower: Follower) -> Self {
+        Self {
+            generation,
+            follower,
+            places: BTreeMap::new(),
+            void: BTreeSet::new(),
+            goal: None,
+            synchronised: false,
+            listed_bytes: 0,
+        }
+    }
+
+    fn resync(&mut self, shard: Shard) {
+        self.goal = None;
+        self.places.remove(&shard);
+        self.void.insert(shard);
+    }
+
+    /// The goal, if it is reached now.
+    fn reached(&mut self) -> Option<Goal> {
+        self.goal.take_if(|goal| self.void.is_empty() && goal.is_reached(&self.places))
+    }
+
     fn listing(&mut self, shard: Shard, listing: Listing) -> Result<(), BackupError> {
+        self.void.remove(&shard);
         let count = listing.records.len() as u64;
         self.generation.write(&Frame::Listing(shard))?;
         let (mut some, mut bytes) = (Vec::new(), 0);
@@ -245,5 +264,40 @@ impl Run {
 impl std::fmt::Debug for Writing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Writing({})", self.dir.display())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::sync::Arc;
+
+    use tandem_domain::id::Revision;
+
+    use super::*;
+    use crate::embedded::{Embedded, Place};
+    use crate::types::CommitId;
+
+    #[tokio::test]
+    async fn nothing_is_whole_until_a_shard_of_another_history_was_listed() {
+        let world = World { clock: Arc::new(|| 1), chance: Arc::new(|| 1) };
+        let store = Store::new(Arc::new(Embedded::open(Place::Memory, world).unwrap()));
+        let dir = tempfile::tempdir().unwrap();
+        let mut run = Run::begin(Generation::begin(dir.path(), 1).unwrap(), store.follow());
+        let at = |revision| Position { revision: Revision(revision), commit: CommitId(1) };
+        let goal = |positions| Some(Goal { at: 1, positions });
+        run.places.insert(Shard::CELL, at(10));
+        run.goal = goal(vec![(Shard::CELL, at(10))]);
+        assert!(run.reached().is_some());
+        // A younger history, and one in which nothing was written.
+        for positions in [vec![(Shard::CELL, at(3))], vec![]] {
+            run.places.insert(Shard::CELL, at(10));
+            run.resync(Shard::CELL);
+            run.goal = goal(positions);
+            assert!(run.reached().is_none());
+            let position = Some(at(3));
+            run.listing(Shard::CELL, Listing { position, records: Vec::new(), at: 1 }).unwrap();
+            assert!(run.reached().is_some());
+        }
     }
 }
