@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tandem_domain::record::{Kind, ProcessRecord, Record};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::exit::Exit;
-use tandem_store::{Home, Node, Shard, Stats, Store, codec};
+use tandem_store::{Home, Listing, Node, Shard, Stats, Store, codec};
 
 use super::{Global, answer, once};
 use crate::backup::Where;
@@ -17,7 +17,8 @@ use crate::backup::Where;
 pub(crate) enum StoreCommand {
     /// Show the servers of a store, what it holds, who is registered, and what it would refuse.
     ///
-    /// It looks and writes nothing. With 1 it ends when something would be refused or a server is away.
+    /// It looks and writes nothing. With 1 it ends when something would be refused or a server is away; what lies on
+    /// that server is not known then.
     #[command(after_long_help = "Examples:\n  \
         tandem store status --store redis-sentinel://a,b,c/main\n  \
         tandem store status --store redis://localhost?durability=single --output json")]
@@ -38,7 +39,15 @@ struct Seen {
     words: String,
     single: bool,
     nodes: Vec<Node>,
-    sizes: Stats,
+    /// Or why they are not known.
+    sizes: Result<Stats, String>,
+    /// Or why it is not known.
+    cell: Result<InCell, String>,
+}
+
+/// What lies in `_cell`.
+#[derive(Default)]
+struct InCell {
     tenants: Vec<String>,
     processes: Vec<ProcessRecord>,
     /// By the lease's key, who holds it.
@@ -55,11 +64,20 @@ async fn look(home: Home) -> anyhow::Result<Seen> {
 
 async fn see(store: &Store, words: String, single: bool) -> anyhow::Result<Seen> {
     let backend = store.backend();
-    let nodes = backend.nodes().await.map_err(unreachable)?;
-    let sizes = backend.sizes().await.map_err(unreachable)?;
-    let listed = backend.list(Shard::CELL).await.map_err(unreachable)?;
-    let mut seen = Seen { words, single, nodes, sizes, tenants: vec![], processes: vec![], leases: vec![] };
-    for stored in &listed.records {
+    let (nodes, sizes, listed) = tokio::join!(backend.nodes(), backend.sizes(), backend.list(Shard::CELL));
+    let nodes = nodes.map_err(unreachable)?;
+    // What one server that is away hides is no reason to hide the others.
+    let sizes = match sizes {
+        Err(error) if nodes.iter().all(|node| node.away.is_some()) => return Err(unreachable(error)),
+        sizes => sizes.map_err(|error| error.to_string()),
+    };
+    let cell = listed.map(|listing| in_cell(&listing)).map_err(|error| error.to_string());
+    Ok(Seen { words, single, nodes, sizes, cell })
+}
+
+fn in_cell(listing: &Listing) -> InCell {
+    let mut seen = InCell::default();
+    for stored in &listing.records {
         let Some(kind) = Kind::from_u8(stored.key.kind) else { continue };
         // What a later release wrote is left out.
         match codec::decode(kind, &stored.value) {
@@ -76,7 +94,7 @@ async fn see(store: &Store, words: String, single: bool) -> anyhow::Result<Seen>
             _ => {}
         }
     }
-    Ok(seen)
+    seen
 }
 
 fn unreachable(error: tandem_store::Error) -> anyhow::Error {
@@ -85,7 +103,8 @@ fn unreachable(error: tandem_store::Error) -> anyhow::Error {
 
 impl Seen {
     fn is_well(&self) -> bool {
-        self.nodes.iter().all(|node| node.refused.is_empty() && node.away.is_none())
+        let nodes = self.nodes.iter().all(|node| node.refused.is_empty() && node.away.is_none());
+        nodes && self.sizes.is_ok() && self.cell.is_ok()
     }
 
     fn json(&self) -> Value {
@@ -101,15 +120,18 @@ impl Seen {
             json!({"id": p.id, "role": p.role, "version": p.version, "listeners": listeners})
         };
         let lease = |(key, holder): &(String, String)| json!({"key": key, "holder": holder});
+        let (sizes, cell) = (self.sizes.as_ref().ok(), self.cell.as_ref().ok());
         json!({
             "store": self.words,
             "durability": if self.single { "single" } else { "replicated" },
             "nodes": self.nodes.iter().map(node).collect::<Vec<_>>(),
-            "records": self.sizes.records, "log_entries": self.sizes.log_entries,
-            "log_bytes": self.sizes.log_bytes, "disk_bytes": self.sizes.disk_bytes,
-            "tenants": self.tenants,
-            "processes": self.processes.iter().map(process).collect::<Vec<_>>(),
-            "leases": self.leases.iter().map(lease).collect::<Vec<_>>(),
+            "records": sizes.map(|s| s.records), "log_entries": sizes.map(|s| s.log_entries),
+            "log_bytes": sizes.map(|s| s.log_bytes), "disk_bytes": sizes.map(|s| s.disk_bytes),
+            "sizes_unknown": self.sizes.as_ref().err(),
+            "tenants": cell.map(|c| &c.tenants),
+            "processes": cell.map(|c| c.processes.iter().map(process).collect::<Vec<_>>()),
+            "leases": cell.map(|c| c.leases.iter().map(lease).collect::<Vec<_>>()),
+            "cell_unknown": self.cell.as_ref().err(),
             "well": self.is_well(),
         })
     }
@@ -125,17 +147,31 @@ impl Seen {
             let indent = if node.replica_of.is_some() { "    " } else { "  " };
             let _ = writeln!(out, "{indent}{:<9} {}{}", role(node), node.at, details(node));
         }
-        let Stats { records, log_entries, log_bytes, disk_bytes, .. } = &self.sizes;
-        let _ =
-            writeln!(out, "  holds     {records} records; log of {log_entries} entries, {log_bytes} bytes");
-        if *disk_bytes > 0 {
-            let _ = writeln!(out, "            {disk_bytes} bytes on disk");
+        match &self.sizes {
+            Ok(sizes) => sizes_text(sizes, &mut out),
+            Err(why) => {
+                let _ = writeln!(out, "  holds     not known: {why}");
+            }
         }
-        let _ = writeln!(
-            out,
-            "  tenants   {}",
-            if self.tenants.is_empty() { "none".into() } else { self.tenants.join(", ") }
-        );
+        match &self.cell {
+            Ok(cell) => cell.text(&mut out),
+            Err(why) => {
+                let _ = writeln!(out, "  tenants   not known: {why}");
+            }
+        }
+        for node in &self.nodes {
+            node.refused.iter().for_each(|why| {
+                let _ = writeln!(out, "  refused   {}: {why}", node.at);
+            });
+        }
+        out
+    }
+}
+
+impl InCell {
+    fn text(&self, out: &mut String) {
+        let tenants = if self.tenants.is_empty() { "none".into() } else { self.tenants.join(", ") };
+        let _ = writeln!(out, "  tenants   {tenants}");
         for process in &self.processes {
             let listeners: Vec<String> = process.listeners.iter().map(ToString::to_string).collect();
             let listeners = listeners.join(", ");
@@ -147,12 +183,14 @@ impl Seen {
         for (key, holder) in &self.leases {
             let _ = writeln!(out, "  lease     {key} is held by {holder}");
         }
-        for node in &self.nodes {
-            node.refused.iter().for_each(|why| {
-                let _ = writeln!(out, "  refused   {}: {why}", node.at);
-            });
-        }
-        out
+    }
+}
+
+fn sizes_text(sizes: &Stats, out: &mut String) {
+    let Stats { records, log_entries, log_bytes, disk_bytes, .. } = sizes;
+    let _ = writeln!(out, "  holds     {records} records; log of {log_entries} entries, {log_bytes} bytes");
+    if *disk_bytes > 0 {
+        let _ = writeln!(out, "            {disk_bytes} bytes on disk");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 
 use tandem_servers::Server;
+use tandem_servers::cluster::Cluster;
 
 use crate::harness::{Running, Said, run, until};
 use crate::running::{CLARA, first_trunk, one_example, path};
@@ -166,6 +167,25 @@ fn the_status_of_a_store_shows_who_is_there_and_what_is_refused() {
     assert!(gone.err.contains("Redis"), "{gone:#?}");
 }
 
+#[test]
+fn the_status_of_a_store_shows_a_primary_that_is_away_and_the_others() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut cluster = runtime.block_on(Cluster::start(0));
+    let at: Vec<String> = cluster.servers.iter().map(|s| format!("{}:{}", s.host, s.port)).collect();
+    let url = format!("redis-cluster://{}", at.join(","));
+    cluster.servers[1].kill();
+    let said = run(&["store", "status", "--store", &url]).ended(1).out;
+    for words in [format!("primary   {}, Redis ", at[0]), format!("primary   {}, Redis ", at[2])] {
+        assert!(said.contains(&words), "{words}: {said}");
+    }
+    let of_the_dead = said.lines().find(|line| line.contains(&format!("primary   {}", at[1])));
+    assert!(of_the_dead.is_some_and(|line| line.contains("away: ")), "{said}");
+    assert!(said.contains("holds     not known: "), "{said}");
+    let json = run(&["store", "status", "--store", &url, "--output", "json"]).ended(1).json();
+    assert_eq!((json["records"].is_null(), json["sizes_unknown"].is_string()), (true, true), "{json}");
+    assert_eq!((&json["well"], json["nodes"].as_array().unwrap().len()), (&false.into(), 3));
+}
+
 /// What a process tells at /metrics.
 fn metrics(of: &Running) -> String {
     use std::io::{Read as _, Write as _};
@@ -190,7 +210,10 @@ fn a_process_and_a_backup_tell_metrics_of_the_store() {
         Running::up(&["--tenants", &path(&base, "tenants"), "--store", &url, "--metrics=127.0.0.1:0"]);
     let backup = dir.path().to_str().unwrap();
     let backup = Running::start(&["backup", "--store", &url, "--metrics=127.0.0.1:0", backup]);
-    until("a look at the server", || value(&metrics(&running), "tandem_store_log_bytes"));
+    // The first look may have come before anything was written.
+    until("a look at the server", || {
+        value(&metrics(&running), "tandem_store_log_bytes").filter(|bytes| *bytes >= 100.0)
+    });
     let told = metrics(&running);
     let node = format!("tandem_store_clock_ahead_seconds{{node=\"127.0.0.1:{}\"}}", redis.port);
     let at_least = [
