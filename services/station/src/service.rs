@@ -29,7 +29,7 @@ use crate::order::{Lists, Ordered};
 use crate::share::Places;
 use crate::{user, watch};
 
-/// How long a caller without a deadline waits for `min_revision`.
+/// How long a caller without a deadline waits for `min_revision`, and a watch at most.
 const WAIT: Duration = Duration::from_secs(5);
 /// When it is worth to come again for what is limited in number.
 pub(crate) const AGAIN: Duration = Duration::from_secs(1);
@@ -181,6 +181,9 @@ impl Service {
         request: &pb::WatchUsersRequest,
         deadline: Option<Deadline>,
     ) -> Result<Pin<Box<dyn Stream<Item = Result<pb::WatchUsersResponse, Status>> + Send>>, Refusal> {
+        // A watch may have been given hours; its beginning is not.
+        let deadline = deadline.filter(|d| d.remaining() < WAIT);
+        let within = patience(deadline);
         let shown = self.tenant(caller, ("parent", &request.parent), request.min_revision, deadline).await?;
         let tenant = shown.id().clone();
         let mark = watch::mark(&self.signer(), &tenant, caller.subject(), &request.resume_token)?;
@@ -190,8 +193,6 @@ impl Service {
         let place = Arc::clone(&self.0.watchers).try_acquire_owned();
         let place = place.map_err(|_| full("as many watches as this process serves"))?;
         let cell = &self.0.cell;
-        // A watch may have been given hours; its beginning is not.
-        let within = patience(deadline).min(Instant::now() + WAIT);
         let begun = match mark {
             None => {
                 Watch::begin(cell, tenant.clone(), Kind::User).map_err(|e| watch::no_tenant(e, &tenant))?

@@ -182,10 +182,14 @@ async fn a_snapshot_shows_what_its_reader_wrote_elsewhere() {
         assert_eq!(watch.short().await, format!("u={round}"));
     }
     let never = pb::WatchUsersRequest { min_revision: 1 << 52, ..after("") };
-    let mut request = with(ADMIN, never);
-    request.set_timeout(Duration::from_millis(300));
-    let late = other.client().watch_users(request).await.unwrap_err();
-    assert_eq!(reason(&late), "REVISION_NOT_REACHED");
+    // A watch that has hours does not begin for hours.
+    for within in [Duration::from_millis(300), Duration::from_secs(7200)] {
+        let mut request = with(ADMIN, never.clone());
+        request.set_timeout(within);
+        let mut client = other.client();
+        let late = timeout(SOON, client.watch_users(request)).await.expect("in time").unwrap_err();
+        assert_eq!(reason(&late), "REVISION_NOT_REACHED");
+    }
 }
 
 #[tokio::test]
