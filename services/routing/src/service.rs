@@ -43,7 +43,7 @@ struct Inner {
 }
 
 /// How long a caller without a deadline waits for `min_revision`.
-const WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+pub(crate) const WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Service {
     pub(crate) fn new(cell: Cell, config: &Config) -> Self {

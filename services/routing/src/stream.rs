@@ -14,7 +14,7 @@ use tandem_wire::request::RouteCall;
 use tandem_wire::status::Refusal;
 
 use crate::route::{Plain, read};
-use crate::service::{Service, find};
+use crate::service::{Service, WAIT, find};
 
 /// What most answers fit in, in bytes.
 const ANSWER_BYTES: usize = 512;
@@ -122,7 +122,9 @@ impl Service {
 
     /// The answer to a request that waits for its revision.
     fn later(&self, caller: Caller, message: Bytes, extensions: &http::Extensions) -> Later {
-        let (service, deadline) = (self.clone(), extensions.get::<Deadline>().copied());
+        // A stream may have been given hours; each of its requests is not.
+        let deadline = extensions.get::<Deadline>().copied().filter(|d| d.remaining() < WAIT);
+        let service = self.clone();
         Box::pin(async move {
             let plain = Plain::new(message)?;
             let call = read(&plain)?;

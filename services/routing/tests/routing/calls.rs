@@ -75,6 +75,24 @@ async fn a_stream_answers_each_request_in_order_and_a_failure_ends_only_itself()
 }
 
 #[tokio::test]
+async fn a_request_of_a_stream_that_has_hours_waits_seconds_for_its_revision() {
+    let rig = rig().await;
+    let revision = rig.brandt("brandt").await;
+    let requests = vec![
+        call("brandt", "+493023125101", Revision(revision.0 + 1_000_000_000)),
+        call("brandt", "+493023125101", revision),
+    ];
+    let mut stream = Request::new(tokio_stream::iter(requests));
+    stream.set_timeout(Duration::from_secs(7200));
+    let mut answers = rig.client().route_calls(stream).await.unwrap().into_inner();
+    for decided in [false, true] {
+        let answer = tokio::time::timeout(Duration::from_secs(60), answers.message()).await.expect("in time");
+        let result = answer.unwrap().unwrap().result;
+        assert_eq!(matches!(result, Some(pb::route_calls_response::Result::Decision(_))), decided);
+    }
+}
+
+#[tokio::test]
 async fn an_explanation_has_the_ladder_the_losers_and_the_what_if() {
     let rig = rig().await;
     let revision = rig.brandt("brandt").await;
