@@ -103,14 +103,14 @@ fn what_was_backed_up_of_redis_is_served_from_the_embedded_store_and_back() {
         TempDir::new().unwrap(),
     );
     let url = |server: &Server| format!("redis://127.0.0.1:{}?durability=single", server.port);
-    let base = crate::running::one_example("brandt");
-    let (tenants, dir) = (crate::running::path(&base, "tenants"), dirs.path().join("backup"));
+    let base = crate::harness::one_example("brandt");
+    let (tenants, dir) = (crate::harness::path(&base, "tenants"), dirs.path().join("backup"));
     let (dir, data) = (dir.to_str().unwrap(), dirs.path().join("data"));
     let data = data.to_str().unwrap();
-    let directory = crate::running::path(&base, "directories/brandt.yaml");
+    let directory = crate::harness::path(&base, "directories/brandt.yaml");
     let up = |at: &[&str]| Running::up(&[&["--tenants", &tenants], at].concat());
     let knows = |process: &Running| {
-        let said = process.ask(&["call", "route", "--tenant", "brandt", "--called", crate::running::CLARA]);
+        let said = process.ask(&["call", "route", "--tenant", "brandt", "--called", crate::harness::CLARA]);
         said.ended(0).out.contains("clara.hoffmann")
     };
     let running = up(&["--store", &url(&first)]);

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -156,4 +157,22 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A user of the example Brandt: an agent on a Lync phone.
+pub(crate) const CLARA: &str = "+493023125103";
+
+/// A directory with the tenants and people of one example.
+pub(crate) fn one_example(name: &str) -> TempDir {
+    let base = TempDir::new().unwrap();
+    for folder in ["tenants", "directories"] {
+        let file = Path::new(folder).join(name).with_extension("yaml");
+        std::fs::create_dir(base.path().join(folder)).unwrap();
+        std::fs::copy(top().join("examples").join(&file), base.path().join(&file)).unwrap();
+    }
+    base
+}
+
+pub(crate) fn path(base: &TempDir, below: &str) -> String {
+    base.path().join(below).to_str().unwrap().to_owned()
 }

@@ -6,7 +6,6 @@ mod backup;
 mod calls;
 mod files_checked;
 mod harness;
-mod replicas;
 mod running;
 mod shared;
 mod small;

@@ -2,28 +2,10 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::harness::{Running, run, top, until};
-
-pub(crate) const CLARA: &str = "+493023125103";
-
-/// A directory with the tenants and people of one example.
-pub(crate) fn one_example(name: &str) -> TempDir {
-    let base = TempDir::new().unwrap();
-    for folder in ["tenants", "directories"] {
-        let file = Path::new(folder).join(name).with_extension("yaml");
-        fs::create_dir(base.path().join(folder)).unwrap();
-        fs::copy(top().join("examples").join(&file), base.path().join(&file)).unwrap();
-    }
-    base
-}
-
-pub(crate) fn path(base: &TempDir, below: &str) -> String {
-    base.path().join(below).to_str().unwrap().to_owned()
-}
+use crate::harness::{CLARA, Running, one_example, path, run, top, until};
 
 pub(crate) fn first_trunk(up: &Running) -> String {
     let said =

@@ -5,8 +5,8 @@ use std::fs;
 use tandem_servers::Server;
 use tandem_servers::cluster::Cluster;
 
-use crate::harness::{Running, Said, run, until};
-use crate::running::{CLARA, first_trunk, one_example, path};
+use crate::harness::{CLARA, Running, Said, one_example, path, run, until};
+use crate::running::first_trunk;
 
 fn redis() -> Server {
     Server::start(&["--appendonly", "no"])

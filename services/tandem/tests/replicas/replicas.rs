@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tandem_proto::station::v1::directory_client::DirectoryClient;
 use tandem_proto::station::v1::watch_users_response::Event;
@@ -14,9 +14,11 @@ use tandem_servers::sentinel::Watched;
 use tandem_store::redis::settings::Shape;
 use tempfile::TempDir;
 
-use crate::harness::{Running, Said, run, until};
-use crate::running::{CLARA, one_example, path};
+use crate::harness::{CLARA, Running, Said, one_example, path, run, until};
 
+/// Within so long a change is acknowledged by one replica or another, whatever is being killed: two failovers, each of
+/// seconds, on a machine that may be busy.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(240);
 /// So many users are changed all the while.
 const USERS: u64 = 8;
 /// How often a replica is killed, and Redis' primary before every which of these.
@@ -186,13 +188,26 @@ impl Cell {
             let user = n % USERS;
             fs::write(&file, entry(user, n)).unwrap();
             let import = || ask(&self.station.next(), &["directory", "import", file.to_str().unwrap()]);
-            until("it is imported", || (import().code == 0).then_some(()));
+            self.acknowledged(import);
             acknowledged.insert(user, n);
             if stop.load(Ordering::SeqCst) && n >= USERS {
                 break;
             }
         }
         acknowledged
+    }
+
+    /// Imports until that is acknowledged.
+    fn acknowledged(&self, import: impl Fn() -> Said) {
+        let began = Instant::now();
+        loop {
+            let said = import();
+            if said.code == 0 {
+                return;
+            }
+            assert!(began.elapsed() < ACKNOWLEDGED_WITHIN, "not acknowledged for so long: {said:#?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Asks for decisions; whoever answers, answers right. Answers how many did.
