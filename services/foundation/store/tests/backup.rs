@@ -15,6 +15,7 @@ use tandem_store::backup::{Backup, BackupError, FORMAT, Progress, Writing, read,
 use tandem_store::{Commit, Outcome, Shard, Store, Until};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
 async fn commit(store: &Store, commit: Commit) -> Revision {
     match store.commit(commit).await.unwrap() {
@@ -42,6 +43,19 @@ async fn comes(progress: &mut watch::Receiver<Progress>, holds: impl FnMut(&Prog
 }
 
 /// A backup that is told to end when it has everything.
+/// A backup that goes on until told to end, once it is whole for the first time.
+async fn begun(
+    store: &Store,
+    dir: &Path,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> (watch::Receiver<Progress>, JoinHandle<Result<Progress, BackupError>>) {
+    let writing = Writing::new(store.clone(), world(), dir).unwrap();
+    let mut progress = writing.progress();
+    let running = tokio::spawn(writing.run(false, end));
+    comes(&mut progress, |p| p.whole_until.is_some()).await;
+    (progress, running)
+}
+
 async fn backed_up(store: &Store, dir: &Path) -> Backup {
     let writing = Writing::new(store.clone(), world(), dir).unwrap();
     writing.run(true, std::future::pending()).await.unwrap();
@@ -75,11 +89,8 @@ async fn goes_from(from: On, to: On) {
     let (source, target, dir) = (from.start(), to.start(), TempDir::new().unwrap());
     let source = source.open(world()).await.map(|store| (store, source)).unwrap();
     fill(&source.0).await;
-    let writing = Writing::new(source.0.clone(), world(), dir.path()).unwrap();
-    let mut progress = writing.progress();
     let (end, ended) = oneshot::channel::<()>();
-    let running = tokio::spawn(writing.run(false, async { drop(ended.await) }));
-    comes(&mut progress, |p| p.whole_until.is_some()).await;
+    let (mut progress, running) = begun(&source.0, dir.path(), async { drop(ended.await) }).await;
     change(&source.0).await;
     let now = (world().clock)();
     comes(&mut progress, |p| p.whole_until.is_some_and(|until| until > now)).await;
@@ -114,10 +125,7 @@ async fn a_backup_that_was_cut_anywhere_is_a_whole_earlier_moment_or_says_that_i
     let (on, dir) = (On::Embedded.start(), TempDir::new().unwrap());
     let store = on.open(world()).await.unwrap();
     fill(&store).await;
-    let writing = Writing::new(store.clone(), world(), dir.path()).unwrap();
-    let mut progress = writing.progress();
-    let running = tokio::spawn(writing.run(false, std::future::pending()));
-    comes(&mut progress, |p| p.whole_until.is_some()).await;
+    let (mut progress, running) = begun(&store, dir.path(), std::future::pending()).await;
     // Two records that are always written together.
     for n in 0..20 {
         commit(&store, local(vec![], vec![put("left", &n.to_string()), put("right", &n.to_string())])).await;
@@ -203,10 +211,7 @@ async fn an_emptied_store_is_followed_and_what_was_before_is_no_more() {
     let (on, dir) = (On::Redis.start(), TempDir::new().unwrap());
     let store = on.open(world()).await.unwrap();
     fill(&store).await;
-    let writing = Writing::new(store.clone(), world(), dir.path()).unwrap();
-    let mut progress = writing.progress();
-    let running = tokio::spawn(writing.run(false, std::future::pending()));
-    comes(&mut progress, |p| p.whole_until.is_some()).await;
+    let (mut progress, running) = begun(&store, dir.path(), std::future::pending()).await;
     assert_eq!(on.server().unwrap().cli(&["FLUSHALL"]), "OK");
     commit(&store, local(vec![], vec![put("after", "1")])).await;
     let resynced = |p: &Progress| p.resyncs > 0;

@@ -4,6 +4,7 @@ use std::fs;
 
 use tandem_servers::Server;
 use tandem_servers::cluster::Cluster;
+use tempfile::TempDir;
 
 use crate::harness::{CLARA, Running, Said, one_example, path, run, until};
 use crate::running::first_trunk;
@@ -14,6 +15,21 @@ fn redis() -> Server {
 
 fn url(redis: &Server) -> String {
     format!("redis://127.0.0.1:{}?durability=single", redis.port)
+}
+
+/// What is written once is in force at both; when one is killed, who says nothing to anybody, the other writes policy.
+fn policy_goes_over(killed: Running, left: Running, base: &TempDir, meanwhile: impl FnOnce()) {
+    let policy = base.path().join("tenants/brandt.yaml");
+    let good = fs::read_to_string(&policy).unwrap();
+    fs::write(&policy, good.replace("inbound: LyncFirst", "inbound: CicFirst")).unwrap();
+    for process in [&killed, &left] {
+        until("CIC comes first", || (first_trunk(process) == "cic").then_some(()));
+    }
+    meanwhile();
+    drop(killed);
+    fs::write(&policy, good).unwrap();
+    until("the other writes policy", || (first_trunk(&left) == "lync").then_some(()));
+    left.end().ended(0);
 }
 
 #[test]
@@ -31,17 +47,8 @@ fn processes_share_a_store_and_another_writes_policy_when_the_writer_is_killed()
     until("the other process shows what was imported", || knows(&second));
     assert_eq!((first_trunk(&first), first_trunk(&second)), ("lync".to_owned(), "lync".to_owned()));
 
-    let policy = base.path().join("tenants/brandt.yaml");
-    let good = fs::read_to_string(&policy).unwrap();
-    fs::write(&policy, good.replace("inbound: LyncFirst", "inbound: CicFirst")).unwrap();
-    for process in [&first, &second] {
-        until("CIC comes first", || (first_trunk(process) == "cic").then_some(()));
-    }
-    // The first holds the lease. Killed, it says nothing to anybody.
-    drop(first);
-    fs::write(&policy, good).unwrap();
-    until("the other writes policy", || (first_trunk(&second) == "lync").then_some(()));
-    second.end().ended(0);
+    // The first holds the lease.
+    policy_goes_over(first, second, &base, || {});
 }
 
 #[test]
@@ -125,18 +132,9 @@ fn of_two_that_are_started_at_once_one_writes_policy_and_the_other_waits_for_it(
     let first = until("one of them writes", holder);
     assert_eq!(status()["processes"].as_array().unwrap().len(), 2);
     // Whichever it is: what is written once is in force at both.
-    let policy = base.path().join("tenants/brandt.yaml");
-    let good = fs::read_to_string(&policy).unwrap();
-    fs::write(&policy, good.replace("inbound: LyncFirst", "inbound: CicFirst")).unwrap();
-    for process in [&one, &two] {
-        until("CIC comes first", || (first_trunk(process) == "cic").then_some(()));
-    }
-    assert_eq!(holder().as_ref(), Some(&first), "the lease stays where it was");
-    // One of the two is killed: the other has the lease then, whoever had it before.
-    drop(one);
-    fs::write(&policy, good).unwrap();
-    until("the other writes policy", || (first_trunk(&two) == "lync").then_some(()));
-    two.end().ended(0);
+    policy_goes_over(one, two, &base, || {
+        assert_eq!(holder().as_ref(), Some(&first), "the lease stays where it was");
+    });
 }
 
 #[test]

@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 
 use super::MESSAGE_BYTES_MAX;
 use super::lean::{Later, PREFIX, complete};
-use super::refusal::refusal;
+use super::refusal::{ending, refusal};
 use crate::drain::Drain;
 
 /// How many messages are answered at once: their answers leave together, so that the first waits for the last.
@@ -196,9 +196,7 @@ impl http_body::Body for Flow {
         }
         self.ended = true;
         let end = self.end.take().unwrap_or_else(|| Status::internal("requests were left without an answer"));
-        let mut trailers = HeaderMap::new();
-        let added = end.add_header(&mut trailers);
-        Poll::Ready(Some(added.map(|()| Frame::trailers(trailers))))
+        Poll::Ready(Some(ending(&end)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -5,14 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::body::Body;
 
 use super::guard::{exceeded, panicked};
-use super::refusal::explain;
+use super::refusal::{ending, explain};
 use crate::drain::Drain;
 
 /// A response body that ends with a status of ours when it must not go on.
@@ -41,11 +40,7 @@ impl Guarded {
 
     fn end(&mut self, status: &Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         self.body = None;
-        let mut trailers = HeaderMap::new();
-        Poll::Ready(Some(match status.add_header(&mut trailers) {
-            Ok(()) => Ok(Frame::trailers(trailers)),
-            Err(unwritable) => Err(unwritable),
-        }))
+        Poll::Ready(Some(ending(status)))
     }
 }
 
