@@ -98,7 +98,8 @@ fn in_cell(listing: &Listing) -> InCell {
 }
 
 fn unreachable(error: tandem_store::Error) -> anyhow::Error {
-    tandem_store::OpenError::Redis(tandem_store::redis::OpenError::Unreachable(error.to_string())).into()
+    let why = format!("{error}; start Redis there, or name another with --store");
+    tandem_store::OpenError::Redis(tandem_store::redis::OpenError::Unreachable(why)).into()
 }
 
 impl Seen {

@@ -162,7 +162,7 @@ fn the_status_of_a_store_shows_who_is_there_and_what_is_refused() {
     running.end().ended(0);
     drop(redis);
     let gone = status(&single).ended(69);
-    assert!(gone.err.contains("Redis"), "{gone:#?}");
+    assert!(gone.err.contains("start Redis there, or name another with --store"), "{gone:#?}");
 }
 
 #[test]
