@@ -62,3 +62,21 @@ fn a_gateway_that_takes_redirects_is_redirected() {
         assert_eq!(outcome(&decision).unwrap().carriage, expected);
     }
 }
+
+/// Whoever was redirected away is not there to be told that the called is busy.
+#[test]
+fn a_call_that_may_be_treated_is_not_redirected() {
+    let world = World::with(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
+        spec.trunks[0].accept_302 = true;
+        spec.treatments.on_busy = Some("+49305550100".into());
+    });
+    for (called, treated, expected) in
+        [("+49305550101", false, Carriage::Redirect), ("+49305550202", true, Carriage::Proxy)]
+    {
+        let (decision, trail) = world.decide(&by_trunk("gw", called), &Facts::default());
+        let route = outcome(&decision).unwrap();
+        assert_eq!((route.treatment.on_busy.is_some(), route.carriage), (treated, expected), "{called}");
+        let said = trail.0.iter().any(|step| step.words.contains("not redirected"));
+        assert_eq!(said, treated, "{called}");
+    }
+}

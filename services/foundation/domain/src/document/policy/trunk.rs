@@ -29,7 +29,8 @@ pub struct Trunk {
     /// How we write numbers to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number_form_out: Option<NumberForm>,
-    /// Whether calls from it may be answered by 302. Never true for Lync.
+    /// Whether calls from it may be answered by 302. Never true for Lync. A call that is treated when nobody takes it
+    /// is not: the edge stays in its way.
     #[serde(default, rename = "accept302")]
     pub accept_302: bool,
     /// Whether it takes REFER. None: yes.

@@ -36,10 +36,15 @@ impl<'a> Call<'a> {
         let targets = targets::targets(self.config, self.facts, self.attempt, trunks, writer);
         self.tell_targets(&targets, trunks, trail);
         // An emergency call is never handed back to be placed anew: its identity must arrive.
-        let carriage = match self.entry {
-            Entry::Trunk(_, trunk) if trunk.accept_302 && writer.emergency.is_none() => Carriage::Redirect,
-            _ => Carriage::Proxy,
-        };
+        let redirects =
+            writer.emergency.is_none() && matches!(self.entry, Entry::Trunk(_, trunk) if trunk.accept_302);
+        let treats = treatment != Treatment::default();
+        if redirects && treats {
+            trail.step(Rule::Treatment, Verdict::Applied, || {
+                "the call is not redirected: only an element that stays in its way can treat it".into()
+            });
+        }
+        let carriage = if redirects && !treats { Carriage::Redirect } else { Carriage::Proxy };
         Route { carriage, targets, treatment, survivable }
     }
 

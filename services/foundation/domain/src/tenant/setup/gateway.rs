@@ -25,7 +25,8 @@ pub(super) fn items(config: &Config, edge: bool) -> Vec<Item> {
         items.push(
             item(
                 "Redirects",
-                "The edge answers this gateway with 302 and leaves the way of the call.",
+                "The edge answers this gateway with 302 and leaves the way of the call, unless the call is treated \
+                 when nobody takes it.",
                 Inferred,
                 "9.1",
             )
