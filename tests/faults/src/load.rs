@@ -11,6 +11,7 @@ use tandem_store::{
     Backend, Commit, CommitId, Durability, Error, Fence, Follower, Key, Outcome, Precondition, Shard, Until,
     What, Write,
 };
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::task::JoinHandle;
 
 use crate::dice::Dice;
@@ -49,6 +50,7 @@ pub struct Load {
     working: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     ids: Arc<AtomicU64>,
+    commits: Arc<RwLock<()>>,
 }
 
 /// A tenant.
@@ -74,6 +76,7 @@ impl Load {
             working: vec![],
             stop: Arc::default(),
             ids: Arc::new(AtomicU64::new(1)),
+            commits: Arc::default(),
         };
         for n in 0..load.stores.len() {
             load.follow(n);
@@ -113,7 +116,13 @@ impl Load {
             dice: Dice(dice.roll(u64::MAX)),
             stop: Arc::clone(&self.stop),
             ids: Arc::clone(&self.ids),
+            commits: Arc::clone(&self.commits),
         }
+    }
+
+    /// Waits until nobody waits for a commit any more; nobody begins one for as long as the answer is held.
+    pub async fn quiet(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.commits).write_owned().await
     }
 
     /// Ends those who write, and waits until each has its answer.
@@ -174,6 +183,8 @@ struct Worker {
     dice: Dice,
     stop: Arc<AtomicBool>,
     ids: Arc<AtomicU64>,
+    /// Held to read by whoever commits.
+    commits: Arc<RwLock<()>>,
 }
 
 impl Worker {
@@ -193,6 +204,8 @@ impl Worker {
 
     /// Commits; what is not known is asked for again a few times, by most.
     async fn commit(&mut self, commit: &Commit) -> Result<Outcome, Error> {
+        let commits = Arc::clone(&self.commits);
+        let _under_way = commits.read().await;
         let mut answer = self.recorder.commit(&*self.store, commit).await;
         for _ in 0..AGAIN {
             if !matches!(answer, Ok(Outcome::Indeterminate(_))) || self.dice.chance(20) {

@@ -20,6 +20,17 @@ fn every_promise_is_kept_in_every_seed() {
     }
 }
 
+/// Seeds in which the simulation itself once did what no network and no operator does: it delivered a request again to
+/// a server that had never had it, let a quarter of an hour pass between two tries of a commit, or took a primary away
+/// before any replica had what that one was elected with.
+#[test]
+fn the_simulation_does_nothing_that_is_outside_the_condition() {
+    for seed in [1901, 64, 5597] {
+        let report = simulate(seed, None).report;
+        assert!(report.kept(), "run it again by: tests/simulate --seed {seed}\n{report}");
+    }
+}
+
 #[test]
 fn a_seed_that_is_run_again_is_the_same() {
     for seed in [1, 2, 3] {

@@ -24,6 +24,9 @@ const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
 /// How often the primary is looked up, whatever happens.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How late a request may be delivered.
+pub(crate) const LATE: Duration = Duration::from_secs(3);
+
 /// A store on the simulated servers.
 pub(crate) struct SimStore {
     cloud: Cloud,
@@ -43,7 +46,8 @@ impl std::fmt::Debug for SimStore {
 
 /// What one try brought.
 enum Tried {
-    Said(Outcome),
+    /// The answer of the server that was elected in this epoch.
+    Said(Outcome, u64),
     /// It was surely not done.
     Not(String),
     /// It may have been done.
@@ -129,7 +133,7 @@ impl SimStore {
                 }
             }
         }
-        Tried::Said(outcome)
+        Tried::Said(outcome, epoch)
     }
 
     async fn write(&self, mut commit: Commit) -> Result<Outcome, Error> {
@@ -137,8 +141,8 @@ impl SimStore {
         let mut doubt = None;
         loop {
             let why = match self.tried(&commit).await {
-                Tried::Said(outcome) => {
-                    self.deliver_again(&commit, &outcome);
+                Tried::Said(outcome, by) => {
+                    self.deliver_again(&commit, &outcome, by);
                     return Ok(outcome);
                 }
                 Tried::Doubt(why) if self.is(Bug::TakesALostReplyForNothingDone) => {
@@ -165,15 +169,15 @@ impl SimStore {
 
     /// A network that delivers a request twice, to the server that had it: what was done is found to be done. What was
     /// refused is not delivered again, for the connection was ended before.
-    fn deliver_again(&self, commit: &Commit, outcome: &Outcome) {
+    fn deliver_again(&self, commit: &Commit, outcome: &Outcome, epoch: u64) {
         let late = self.is(Bug::DeliversLate);
         let again = match outcome {
             Outcome::Committed(_) => self.roll(20) == 0,
             _ => late,
         };
         if again {
-            let (cloud, epoch, commit) = (self.cloud.clone(), self.epoch(), commit.clone());
-            let after = Duration::from_millis(self.roll(3000));
+            let (cloud, commit) = (self.cloud.clone(), commit.clone());
+            let after = Duration::from_millis(self.roll(LATE.as_millis() as u64));
             tokio::spawn(async move {
                 tokio::time::sleep(after).await;
                 if cloud.state().epoch == epoch {
@@ -257,7 +261,12 @@ impl Backend for SimStore {
 
     fn list(&self, shard: Shard) -> Reply<'_, Listing> {
         Box::pin(async move {
-            let mut listing = self.read(|store| wait(store.list(shard))).await?;
+            let written = self.cloud.state().was_written(shard);
+            let list = |store: &dyn Backend| match written {
+                true => wait(store.list(shard)),
+                false => Ok(Listing { records: vec![], position: None, at: 0 }),
+            };
+            let mut listing = self.read(list).await?;
             if self.is(Bug::ListsThePast)
                 && let Some(record) = listing.records.first_mut()
             {

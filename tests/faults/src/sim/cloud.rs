@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tandem_history::Entry;
-use tandem_store::{Backend, Error, Position, Precondition, Pulled, Shard};
+use tandem_history as history;
+use tandem_store::{Backend, Entry, Error, Outcome, Position, Precondition, Pulled, Shard};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
@@ -32,6 +32,12 @@ pub(crate) struct State {
     primary: Server,
     /// Everything that the primary was told, in order.
     ops: Vec<Op>,
+    /// How much of it the primary was elected with.
+    elected_with: usize,
+    /// What it has in the logs of its shards, cut or not, each entry with how much of `ops` there was then.
+    logs: BTreeMap<Shard, Vec<(usize, Entry)>>,
+    /// The shards that anybody asked to write to.
+    touched: BTreeSet<Shard>,
     /// How much of it each replica has. A replica is only told it when it is elected: nobody can see a difference.
     replicas: [usize; 2],
     /// Until when each replica is held up.
@@ -64,6 +70,9 @@ impl Cloud {
             epoch: 0,
             primary: Server::new(),
             ops: vec![],
+            elected_with: 0,
+            logs: BTreeMap::new(),
+            touched: BTreeSet::new(),
             replicas: [0; 2],
             held: [now; 2],
             down: false,
@@ -96,6 +105,7 @@ impl Cloud {
         let what = state.mangle(what);
         let op = Op { now, chance, what };
         let shard = op.shard();
+        state.touched.extend(shard);
         if epoch == state.epoch {
             if state.down {
                 return away("no answer");
@@ -103,6 +113,7 @@ impl Cloud {
             let answer = state.primary.apply(&op)?;
             state.ops.push(op);
             if let Some(shard) = shard {
+                state.note(shard, &answer);
                 // Nobody following is no fault.
                 let _ = self.hints.send(shard);
             }
@@ -183,6 +194,8 @@ impl Cloud {
         let best = usize::from((state.replicas[1] > state.replicas[0]) != wrong);
         let kept = state.replicas[best];
         state.ops.truncate(kept);
+        state.logs.values_mut().for_each(|log| log.truncate(log.partition_point(|(ops, _)| *ops <= kept)));
+        state.elected_with = kept;
         let elected = Server::of(&state.ops);
         let before = std::mem::replace(&mut state.primary, elected);
         // In its place comes one that has nothing yet; and who has more begins anew.
@@ -217,36 +230,56 @@ impl Cloud {
         self.state().blind = client;
     }
 
-    /// The logs of shards from their first entries on, and the newest revision that was cut from each.
-    pub(crate) fn whole_logs(&self, shards: &BTreeSet<Shard>) -> BTreeMap<Shard, (Vec<Entry>, u64)> {
+    /// Whether the primary may be lost without what an earlier one acknowledged being lost with it: a replica has all
+    /// that it was elected with. Two that are lost one after the other, before that, are outside the condition.
+    pub(crate) fn can_spare_it(&self) -> bool {
         let state = self.state();
-        let again = Server::new();
-        let mut logs: BTreeMap<Shard, Vec<tandem_store::Entry>> =
-            shards.iter().map(|s| (*s, vec![])).collect();
-        for op in &state.ops {
-            drop(again.apply(op));
-            let Some(log) = op.shard().and_then(|shard| logs.get_mut(&shard)) else { continue };
-            let shard = op.shard().unwrap();
-            let after = log.last().map(|e| Position { revision: e.revision, commit: e.commit });
-            if let Ok(Pulled::Entries(entries)) = wait(again.store.pull(shard, after, 16)) {
-                log.extend(entries);
-            }
-        }
-        let is_cut = |shard: Shard, e: &tandem_store::Entry| {
-            let at = Position { revision: e.revision, commit: e.commit };
-            matches!(wait(again.store.pull(shard, Some(at), 1)), Ok(Pulled::Resync(_)))
+        state.replicas.iter().any(|has| *has >= state.elected_with)
+    }
+
+    /// The logs of shards from their first entries on, and the newest revision that was cut from each.
+    pub(crate) fn whole_logs(&self, shards: &BTreeSet<Shard>) -> BTreeMap<Shard, (Vec<history::Entry>, u64)> {
+        let state = self.state();
+        let is_cut = |shard: Shard, e: &Entry| {
+            matches!(
+                wait(state.primary.store.pull(
+                    shard,
+                    Some(Position { revision: e.revision, commit: e.commit }),
+                    1
+                )),
+                Ok(Pulled::Resync(_))
+            )
         };
-        let cut = |shard: Shard, log: &[tandem_store::Entry]| {
-            let kept = log.partition_point(|e| is_cut(shard, e));
-            kept.checked_sub(1).map_or(0, |last| log[last].revision.0)
+        let whole = |shard: &Shard| {
+            let log = state.logs.get(shard).map_or(&[][..], Vec::as_slice);
+            let kept = log.partition_point(|(_, e)| is_cut(*shard, e));
+            let cut = kept.checked_sub(1).map_or(0, |last| log[last].1.revision.0);
+            (*shard, (log.iter().map(|(_, e)| record::entry(e)).collect(), cut))
         };
-        logs.into_iter()
-            .map(|(s, log)| (s, (log.iter().map(record::entry).collect(), cut(s, &log))))
-            .collect()
+        shards.iter().map(whole).collect()
     }
 }
 
 impl State {
+    /// Whether anybody ever asked to write to a shard. Most nobody does, and they need not be listed by the hundred.
+    pub(crate) fn was_written(&self, shard: Shard) -> bool {
+        self.touched.contains(&shard)
+    }
+
+    /// Takes what an operation added to a log.
+    fn note(&mut self, shard: Shard, answer: &Answer) {
+        let log = self.logs.entry(shard).or_default();
+        let last = log.last().map(|(_, e)| Position { revision: e.revision, commit: e.commit });
+        let added = match answer {
+            Answer::Outcome(Outcome::Committed(revision)) => last.is_none_or(|l| l.revision < *revision),
+            Answer::Swept(n) => *n > 0,
+            _ => false,
+        };
+        if added && let Ok(Pulled::Entries(entries)) = wait(self.primary.store.pull(shard, last, 16)) {
+            log.extend(entries.into_iter().map(|e| (self.ops.len(), e)));
+        }
+    }
+
     /// What a bug makes of what is asked.
     fn mangle(&self, mut what: What) -> What {
         if let What::Commit(commit) = &mut what {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tandem_history::Disturbance;
 use tokio::time::Instant;
 
+use super::client::LATE;
 use super::cloud::{Cloud, MAX_LAG};
 use super::server::What;
 use crate::dice::Dice;
@@ -59,9 +60,18 @@ fn hold_one_up(cloud: &Cloud, dice: &mut Dice) {
     cloud.hold_up(dice.roll(2) as usize, Instant::now() + Duration::from_millis(dice.roll(4000)));
 }
 
+/// Waits until the condition under which `Replicated` is kept holds again after the election before.
+async fn until_spared(cloud: &Cloud) {
+    while !cloud.can_spare_it() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        cloud.replicate();
+    }
+}
+
 async fn killed(cloud: &Cloud, dice: &mut Dice) -> u64 {
     hold_one_up(cloud, dice);
     rest(dice, 0, 1000).await;
+    until_spared(cloud).await;
     cloud.set_down(true);
     rest(dice, 100, DETECTION).await;
     cloud.elect(false);
@@ -73,14 +83,18 @@ async fn killed(cloud: &Cloud, dice: &mut Dice) -> u64 {
 async fn cut_off(cloud: &Cloud, dice: &mut Dice) -> u64 {
     hold_one_up(cloud, dice);
     rest(dice, 0, 1000).await;
+    until_spared(cloud).await;
     cloud.elect(true);
     rest(dice, 500, 4000).await;
     cloud.heal();
     MAX_LAG.as_micros() as u64 + DETECTION * 1000
 }
 
-/// A quarter of an hour in seconds, which one follower does not see.
+/// A quarter of an hour in seconds, which one follower does not see. Nothing is asked for or under way meanwhile: what
+/// is done again within seconds is known again, and these are a quarter of an hour.
 async fn fast(cloud: &Cloud, load: &Load, dice: &mut Dice) {
+    let _quiet = load.quiet().await;
+    tokio::time::sleep(LATE).await;
     cloud.set_blind(Some(1));
     for _ in 0..480 {
         cloud.jump(2_000_000);

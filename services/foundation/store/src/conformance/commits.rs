@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::rig::{
-    Rig, acme, claim, delete, hanging, key, put, refused, revision, same, seconds, shard, tenant, update,
+    Rig, acme, claim, delete, goes_on, hanging, key, put, refused, revision, same, seconds, shard, tenant,
+    update,
 };
 use super::{Case, Failed, ensure, promises};
 use crate::types::{
@@ -234,13 +235,13 @@ async fn revisions_grow_and_keep_to_the_clock(rig: &Rig) -> Result<(), Failed> {
     same("and the clock's again", &rig.committed(vec![put("a", "3")]).await?, &Revision(rig.now()))?;
     let last = rig.now();
     rig.set_clock(start - 1_000_000);
-    same("a clock set back", &rig.committed(vec![put("a", "4")]).await?.0, &(last + 1))?;
+    goes_on("a clock set back", last, rig.committed(vec![put("a", "4")]).await?)?;
     rig.set_clock(u64::MAX / 2);
     let mad = rig.committed(vec![put("a", "5")]).await?;
     ensure!(mad.0 < REVISION_END, "a mad clock made revision {mad}");
     rig.set_clock(start);
     let after = rig.committed(vec![put("a", "6")]).await?;
-    same("after a mad clock", &after.0, &(mad.0 + 1))
+    goes_on("after a mad clock", mad.0, after)
 }
 
 async fn of_writers_of_one_version_one_wins(rig: &Rig) -> Result<(), Failed> {

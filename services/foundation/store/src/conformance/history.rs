@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::following::{next, synchronised};
-use super::rig::{Rig, State, apply, claim, delete, hanging, key, listed, put, same, seconds, tenant};
+use super::rig::{
+    Rig, State, apply, claim, delete, hanging, key, listed, put, revision, same, seconds, shard, tenant,
+};
 use super::{Case, Failed, ensure, promises};
 use crate::backend::Backend;
 use crate::follow::Followed;
-use crate::types::{Commit, CommitId, Durability, Outcome, Precondition, SessionId, Shard, Write};
+use crate::types::{Commit, CommitId, Durability, Outcome, Precondition, Pulled, SessionId, Shard, Write};
 use tandem_domain::id::{Revision, TenantId};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -19,6 +21,8 @@ pub(super) fn cases() -> Vec<Case> {
         what_a_follower_was_shown_is_what_is_listed,
         a_log_replayed_from_its_start_is_what_is_listed,
         a_listing_while_others_write_misses_nothing_and_doubles_nothing,
+        histories_that_part_when_the_clock_goes_back_have_nothing_in_common,
+        histories_that_part_while_the_clock_is_behind_have_nothing_in_common,
     ]
 }
 
@@ -146,7 +150,7 @@ async fn what_a_follower_was_shown_is_what_is_listed(rig: &Rig) -> Result<(), Fa
     for tenant in tenants() {
         let mut last = rig.commit_of(vec![], vec![put("end", "1")]);
         last.tenant = tenant.clone();
-        ends.push((Shard::of(&tenant), super::rig::revision(rig.send(&last).await?)?));
+        ends.push((Shard::of(&tenant), revision(rig.send(&last).await?)?));
     }
     let mut state = State::new();
     let mut last = Vec::<(Shard, Revision)>::new();
@@ -215,4 +219,46 @@ async fn a_listing_while_others_write_misses_nothing_and_doubles_nothing(rig: &R
         same("a listing and what came after", &state, &listed(&rig.backend().list(shard).await?.records))?;
     }
     Ok(())
+}
+
+/// As after a failover while the clock is behind: something else is done at either of two that were the same, then the
+/// same commit at both. Only the time is another.
+async fn parted(rig: &Rig, before_they_part: &[Commit]) -> Result<(), Failed> {
+    let stores = [rig.backend(), rig.another().await];
+    let first = rig.commit_of(vec![], vec![put("a", "1")]);
+    for store in &stores {
+        store.commit(first.clone()).await?;
+    }
+    rig.set_clock(rig.now() - 60_000_000);
+    for commit in before_they_part {
+        for store in &stores {
+            store.commit(commit.clone()).await?;
+        }
+    }
+    let again = rig.commit_of(vec![], vec![put("b", "1")]);
+    let mut tokens = Vec::new();
+    for store in &stores {
+        rig.advance(Duration::from_millis(30));
+        let apart = rig.commit_of(vec![], vec![claim("c", "held", seconds(60))]);
+        tokens.push(revision(store.commit(apart).await?)?);
+        store.commit(again.clone()).await?;
+    }
+    ensure!(tokens[0] != tokens[1], "two holders have the token {}", tokens[0]);
+    let seen = rig.position(shard()).await?;
+    match stores[1].pull(shard(), seen, 16).await? {
+        Pulled::Resync(_) => Ok(()),
+        taken => Err(Failed(format!("another history was taken for the one of {seen:?}: {taken:?}"))),
+    }
+}
+
+async fn histories_that_part_when_the_clock_goes_back_have_nothing_in_common(
+    rig: &Rig,
+) -> Result<(), Failed> {
+    parted(rig, &[]).await
+}
+
+async fn histories_that_part_while_the_clock_is_behind_have_nothing_in_common(
+    rig: &Rig,
+) -> Result<(), Failed> {
+    parted(rig, &[rig.commit_of(vec![], vec![put("a", "2")])]).await
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rig::{Rig, acme, claim, hanging, key, put, refused, revision, same, seconds, shard};
+use super::rig::{Rig, acme, claim, goes_on, hanging, key, put, refused, revision, same, seconds, shard};
 use super::{Case, Failed, ensure, promises};
 use crate::types::{Error, Precondition, SessionId};
 
@@ -104,7 +104,7 @@ async fn revisions_grow_over_a_restart(rig: &Rig) -> Result<(), Failed> {
     rig.set_clock(rig.now() - 3_600_000_000);
     rig.restart().await?;
     let after = rig.committed(vec![put("a", "2")]).await?;
-    same("with a clock set back", &after.0, &(before.0 + 1))
+    goes_on("with a clock set back", before.0, after)
 }
 
 async fn what_was_staged_outlives_a_restart(rig: &Rig) -> Result<(), Failed> {

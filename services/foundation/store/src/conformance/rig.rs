@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tandem_domain::id::{Incarnation, Revision, TenantId, TenantName};
 
-use super::{Failed, Open, Opts};
+use super::{Failed, Open, Opts, ensure};
 use crate::backend::Backend;
 use crate::types::{
     Commit, CommitId, Durability, Entry, Key, Outcome, Position, Precondition, Pulled, SessionId, Shard,
@@ -220,6 +220,13 @@ pub(super) fn refused(outcome: Outcome) -> Result<(usize, Option<Revision>), Fai
 
 pub(super) fn same<T: PartialEq + Debug>(what: &str, got: &T, expected: &T) -> Result<(), Failed> {
     if got == expected { Ok(()) } else { Err(Failed(format!("{what}: {got:?}, expected {expected:?}"))) }
+}
+
+/// While the clock is behind, revisions grow all the same, and not far away from it.
+pub(super) fn goes_on(what: &str, before: u64, after: Revision) -> Result<(), Failed> {
+    const FAR: u64 = 2_000_000;
+    ensure!(after.0 > before && after.0 < before + FAR, "{what}: {after} after {before}");
+    Ok(())
 }
 
 /// What a tenant's records are: by kind and key, the value.

@@ -14,6 +14,11 @@ use crate::types::{
 /// How many entries that are merely old one new entry cuts: after a long idle time no commit pays for all of them.
 const CUT_MAX: usize = 128;
 
+/// How far a revision goes on at most where the clock went back, microseconds.
+const LEAP_BACK: u64 = 1 << 20;
+/// One such part of the revisions that are left is the most that a revision goes on while the clock is behind.
+const LEAP_PART: u64 = 1024;
+
 /// A staged generation that a commit turns over.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Generation {
@@ -129,9 +134,7 @@ impl Batch<'_> {
     }
 
     pub(super) fn next_revision(&self, state: &ShardState) -> Result<Revision, Fault> {
-        // A clock that is beyond all revisions must not use them up.
-        let clock = if self.wall < REVISION_END - 1 { self.wall } else { 0 };
-        let next = (state.revision + 1).max(clock);
+        let next = following(state.revision, self.wall, state.wall_before);
         if next < REVISION_END { Ok(Revision(next)) } else { Err(Fault::NoRevision) }
     }
 
@@ -263,6 +266,7 @@ impl Batch<'_> {
         self.log.insert((shard.0, entry.revision.0), bytes.as_slice())?;
         let before = state.revision;
         state.revision = entry.revision.0;
+        state.wall_before = state.wall;
         state.commit = entry.commit.0;
         state.log_bytes += bytes.len() as u64;
         state.log_entries += 1;
@@ -304,9 +308,48 @@ impl Batch<'_> {
     }
 }
 
+/// The revision after `last`: the clock's, or a later one while the clock is behind. Microseconds all; `before` is the
+/// clock when the shard was stored last.
+///
+/// Counting by one while the clock is behind would give one revision to different entries of two histories that part
+/// there: with the same commit done again after a failover they would have a position in common, and nobody could tell
+/// them apart; nor two holders by their tokens. So a revision then goes on by half of what the clock did, which still
+/// lets the clock catch up, or, where the clock went back, by its last digits. Never by so much that revisions run out.
+fn following(last: u64, clock: u64, before: u64) -> u64 {
+    // A clock that is beyond all revisions must not use them up.
+    let clock = if clock < REVISION_END - 1 { clock } else { 0 };
+    if clock > last {
+        return clock;
+    }
+    let leap = clock.checked_sub(before).map_or(clock % LEAP_BACK, |went| went / 2);
+    last + 1 + leap.min(REVISION_END.saturating_sub(last) / LEAP_PART)
+}
+
 /// `shard tenant session record-key`.
 fn hang_key(shard: Shard, tenant: &TenantId, session: SessionId, key: &[u8]) -> Vec<u8> {
     let mut hang = session_key(shard, tenant, session);
     hang.extend_from_slice(key);
     hang
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_is_the_clocks_and_goes_on_with_it_while_it_is_behind() {
+        const T: u64 = 1_700_000_000_000_000;
+        assert_eq!(following(0, T, 0), T);
+        assert_eq!(following(T, T + 5, T), T + 5);
+        assert_eq!(following(T, T, T), T + 1, "the same microsecond");
+        let behind = T - 60_000_000;
+        assert_eq!(following(T, behind, behind), T + 1);
+        assert_eq!(following(T, behind + 3000, behind), T + 1501, "half of what the clock did");
+        assert_eq!(following(T, behind, T), T + 1 + behind % LEAP_BACK, "the clock went back");
+        assert_eq!(following(T, u64::MAX, T), T + 1, "a clock beyond all revisions");
+        assert_eq!(following(T, behind, u64::MAX), T + 1 + behind % LEAP_BACK, "and back from there");
+        let end = REVISION_END - 1000;
+        assert_eq!(following(end, behind, T), end + 1, "the last ones are used one by one");
+        assert_eq!(following(REVISION_END - 1, behind, T), REVISION_END);
+    }
 }

@@ -151,6 +151,8 @@ pub(super) struct ShardState {
     pub(super) time: u64,
     /// The machine's clock when shard time was last moved.
     pub(super) wall: u64,
+    /// What that was when the shard was stored, or its last entry written. Not stored itself.
+    pub(super) wall_before: u64,
     pub(super) log_bytes: u64,
     pub(super) log_entries: u64,
     /// The first entry that is still in the log; 0: none.
@@ -173,11 +175,13 @@ impl ShardState {
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut from = Take(bytes);
+        let (revision, commit, time, wall) = (from.u64()?, from.u128()?, from.u64()?, from.u64()?);
         Ok(Self {
-            revision: from.u64()?,
-            commit: from.u128()?,
-            time: from.u64()?,
-            wall: from.u64()?,
+            revision,
+            commit,
+            time,
+            wall,
+            wall_before: wall,
             log_bytes: from.u64()?,
             log_entries: from.u64()?,
             first: from.u64()?,
