@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::Stream;
 use tandem_cell::Cell;
-use tandem_cell::follower::{Batch, Scope, Snapshot, Subscription};
+use tandem_cell::follower::{Batch, Scope, Snapshot, Subscription, records};
 use tandem_domain::id::TenantName;
 use tandem_domain::record::{Change, Kind, Record, TenantRecord, cell};
 use tandem_domain::view::TenantView;
@@ -280,17 +280,7 @@ fn of_cell(tenant: &TenantView, kind: Kind, key: String, record: Record) -> Chan
 
 /// A tenant's policy and directory as changes.
 fn directory(tenant: &TenantView) -> impl Iterator<Item = Change> {
-    let policy = tenant.policy().map(|p| (Kind::Policy, String::new(), Record::Policy(Arc::clone(p))));
-    let users = tenant.users().map(|u| (Kind::User, u.id.to_string(), Record::User(Arc::clone(u))));
-    let stations =
-        tenant.stations().map(|s| (Kind::Station, s.id.to_string(), Record::Station(Arc::clone(s))));
-    let workgroups =
-        tenant.workgroups().map(|w| (Kind::Workgroup, w.id.to_string(), Record::Workgroup(Arc::clone(w))));
-    let numbers = tenant
-        .keyed_assignments()
-        .map(|(key, number)| (Kind::Number, key.to_string(), Record::Number(Arc::clone(number))));
-    let all = policy.into_iter().chain(users).chain(stations).chain(workgroups).chain(numbers);
-    all.map(|(kind, key, record)| Change {
+    records(tenant).map(|(kind, key, record)| Change {
         tenant: tenant.id().clone(),
         kind,
         key,

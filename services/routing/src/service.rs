@@ -235,5 +235,16 @@ pub(crate) fn find<'s>(
     parent: &str,
     snapshot: &'s Snapshot,
 ) -> Result<&'s Arc<TenantView>, Refusal> {
-    caller.tenant("parent", parent, |name| snapshot.view.tenant(name))
+    let found = caller.tenant("parent", parent, |name| snapshot.view.tenant(name));
+    found.map_err(|refusal| {
+        let unborn = snapshot.registry.tenants().next().is_none();
+        // A store without any tenant is new, or was emptied: that nobody is there is not known.
+        if refusal.reason() == Reason::ResourceNotFound && unborn { nobody() } else { refusal }
+    })
+}
+
+/// The store has no tenant at all.
+fn nobody() -> Refusal {
+    let words = "the store has no tenant yet: it is new, or was emptied and is not written again; ask again";
+    Refusal::new(Reason::ViewNotReady, words)
 }

@@ -12,6 +12,7 @@
 //! An import that fails half way says so. Sent again with the same request id it goes on: what was written already
 //! is found unchanged.
 
+mod again;
 mod plan;
 mod read;
 mod write;
@@ -31,6 +32,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
+pub(crate) use again::run as write_again;
 use plan::Entry;
 use read::{Entries, Reader};
 

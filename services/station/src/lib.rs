@@ -12,6 +12,7 @@
 //! - what an import answers was computed by the same code whether it is applied or not;
 //! - one import of a tenant writes at a time, in the whole cell: it holds a lease that the store checks in each
 //!   commit, with the version of the policy that it planned by;
+//! - a directory that the store has lost is written again from what a process remembers, before any import;
 //! - an entry that cannot be taken changes nothing, and says where it is, which field, why, and what to do;
 //! - fields that another side owns are changed by that side's import alone;
 //! - a tenant that the caller may not see and one that does not exist are the same bytes;
@@ -36,6 +37,7 @@ use tandem_runtime::serve::MESSAGE_BYTES_MAX;
 /// The gRPC service `tandem.station.v1.Directory` of a process of this cell, ready for a server.
 #[must_use]
 pub fn build(life: &Life, cell: &Cell, config: &Config) -> DirectoryServer<grpc::Grpc> {
+    life.tasks.spawn("lost directories", import::write_again(cell.clone(), life.drain.clone()));
     let service = service::Service::new(cell.clone(), life.drain.clone(), config);
     DirectoryServer::new(grpc::Grpc::new(service)).max_decoding_message_size(MESSAGE_BYTES_MAX)
 }

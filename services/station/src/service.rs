@@ -74,7 +74,10 @@ impl Service {
     ) -> Result<Arc<TenantView>, Refusal> {
         let view = self.0.cell.view();
         self.ready()?;
-        let find = |snapshot: &Snapshot| caller.tenant(field, parent, |t| snapshot.view.tenant(t).cloned());
+        let find = |snapshot: &Snapshot| {
+            let found = caller.tenant(field, parent, |t| snapshot.view.tenant(t).cloned());
+            found.map_err(|refusal| not_nobody(refusal, snapshot))
+        };
         let tenant = find(&view.load())?;
         if min_revision == 0 || view.reached(tenant.id()).0 >= min_revision {
             // Loaded again: it must show what was reached.
@@ -217,11 +220,21 @@ impl Service {
         self.ready()?;
         let find = |parent: &str| {
             let shown = self.0.cell.view().snapshot();
-            caller.tenant("header.parent", parent, |t| shown.view.tenant(t).cloned())
+            let found = caller.tenant("header.parent", parent, |t| shown.view.tenant(t).cloned());
+            found.map_err(|refusal| not_nobody(refusal, &shown))
         };
         let until = deadline.map(|d| d.at());
         self.0.imports.run(caller.subject(), stream, find, until).await
     }
+}
+
+/// A store without any tenant is new, or was emptied: that nobody is there is not known.
+fn not_nobody(refusal: Refusal, shown: &Snapshot) -> Refusal {
+    if refusal.reason() != Reason::ResourceNotFound || shown.registry.tenants().next().is_some() {
+        return refusal;
+    }
+    let words = "the store has no tenant yet: it is new, or was emptied and is not written again; ask again";
+    Refusal::new(Reason::ViewNotReady, words)
 }
 
 /// Until when something is waited for. A tenth of what is left is kept, so that the caller hears why before its own

@@ -8,28 +8,33 @@
 //! - what [`ViewFollower::reached`] says is in the snapshot that is loaded after it;
 //! - a shard that must be listed anew is compared with what is shown, and the differences are one change: nobody
 //!   sees it empty in between;
-//! - a record that this release cannot read leaves what was shown, and is named in the log.
+//! - a record that this release cannot read leaves what was shown, and is named in the log;
+//! - what the store lost of a tenant is shown until it is written again ([`lost`]); `stored` is what it holds.
 
 mod fan;
+mod lost;
 mod merge;
+mod take;
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use arc_swap::Guard;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tandem_domain::id::{Revision, TenantId, TenantName};
-use tandem_domain::record::{self, Change, Kind};
+use take::Shards;
+use tandem_domain::id::{Revision, TenantId};
+use tandem_domain::record::{self, Change};
 use tandem_domain::view::{TenantView, View};
 use tandem_runtime::clock::Clock;
 use tandem_runtime::drain::Life;
-use tandem_store::{Entry, Followed, Listing, Position, Shard, Store, Stored, codec};
+use tandem_store::{Followed, Shard, Store};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 pub use fan::{Batch, LAG_MAX, Lagged, Scope, Subscription};
+use lost::Lost;
+pub use merge::records;
 pub(crate) use merge::{keys, of_tenant, shown_of};
 
 use crate::registry::Registry;
@@ -74,6 +79,14 @@ pub struct ViewFollower(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     published: ArcSwap<Snapshot>,
+    /// What the store holds: the same, unless it has lost something.
+    stored: ArcSwap<Snapshot>,
+    /// Counts listings of another history than was followed.
+    diverged: watch::Sender<u64>,
+    /// Microseconds since 1970 since when something is shown that the store has lost; 0: nothing is.
+    lost_since: AtomicU64,
+    /// How many tenants that is.
+    lost: AtomicU64,
     /// How far each shard has come; written after the snapshot that shows it was published.
     reached: Box<[AtomicU64]>,
     /// Whether anything was ever claimed in a shard, so that something may expire.
@@ -99,6 +112,10 @@ impl ViewFollower {
         let shards = Shard::COUNT;
         let follower = Self(Arc::new(Inner {
             published: ArcSwap::default(),
+            stored: ArcSwap::default(),
+            diverged: watch::Sender::new(0),
+            lost_since: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             reached: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             claimed: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             moved: watch::Sender::new(()),
@@ -133,6 +150,35 @@ impl ViewFollower {
         self.0.published.load_full()
     }
 
+    /// What the store holds now. It lacks what was lost of it, which [`ViewFollower::load`] still shows: who writes plans
+    /// by this.
+    #[must_use]
+    pub fn stored(&self) -> Arc<Snapshot> {
+        self.0.stored.load_full()
+    }
+
+    /// How many tenants are shown of which the store has lost something.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Acquire)
+    }
+
+    /// The tenants whose directory is shown, and the store has lost it: as they are shown.
+    #[must_use]
+    pub fn lost_directories(&self) -> Vec<Arc<TenantView>> {
+        if self.lost() == 0 {
+            return Vec::new();
+        }
+        let (shown, stored) = (self.snapshot(), self.stored());
+        let only = |t: &&Arc<TenantView>| lost::lost(t, &stored) == Some(Lost::Directory);
+        shown.view.tenants().filter(only).cloned().collect()
+    }
+
+    /// Changes whenever a shard was listed of another history than was followed: what was written may be there no more.
+    pub(crate) fn diverged(&self) -> watch::Receiver<u64> {
+        self.0.diverged.subscribe()
+    }
+
     /// Whether every shard was listed once.
     #[must_use]
     pub fn is_synchronised(&self) -> bool {
@@ -151,9 +197,15 @@ impl ViewFollower {
         self.until(|| self.is_synchronised()).await;
     }
 
-    /// Since when the store cannot be read, in microseconds since 1970; none: the view is as new as can be.
+    /// Since when the store cannot be read, or lacks something that is shown, in microseconds since 1970; none: the view
+    /// is as new as can be.
     #[must_use]
     pub fn stale_since(&self) -> Option<u64> {
+        let lost = Some(self.0.lost_since.load(Ordering::Acquire)).filter(|since| *since > 0);
+        self.away_since().into_iter().chain(lost).min()
+    }
+
+    fn away_since(&self) -> Option<u64> {
         Some(self.0.stale_since.load(Ordering::Acquire)).filter(|since| *since > 0)
     }
 
@@ -214,9 +266,9 @@ impl ViewFollower {
 
     async fn follow(&self, store: &Store) {
         let mut follower = store.follow();
-        let mut listed = vec![false; Shard::COUNT];
+        let mut shards = Shards::new();
         loop {
-            let next = if self.stale_since().is_some() && self.is_synchronised() {
+            let next = if self.away_since().is_some() && self.is_synchronised() {
                 tokio::select! {
                     biased;
                     next = follower.next() => next,
@@ -237,7 +289,8 @@ impl ViewFollower {
                     if let Followed::Resync(_, cause) = followed {
                         store.counts().resync(cause);
                     }
-                    self.take(followed, &mut listed);
+                    self.take(followed, &mut shards);
+                    std::mem::take(&mut shards.again).into_iter().for_each(|s| follower.list_again(s));
                 }
                 Err(error) => {
                     self.stale(&error);
@@ -296,121 +349,4 @@ impl ViewFollower {
             }
         }
     }
-
-    fn take(&self, followed: Followed, listed: &mut [bool]) {
-        match followed {
-            Followed::Listed(shard, listing) => {
-                let first = !std::mem::replace(&mut listed[shard.index()], true);
-                self.listed(shard, &listing, first);
-                if shard == Shard::CELL && !first {
-                    self.0.another.notify_one();
-                }
-            }
-            Followed::Entries(shard, entries) => self.entries(shard, &entries),
-            Followed::Resync(shard, cause) => {
-                tracing::warn!(shard = shard.0, ?cause, "listing a shard anew");
-            }
-            Followed::Synchronised => {
-                self.0.synchronised.store(true, Ordering::Release);
-                self.fresh();
-            }
-        }
-    }
-
-    fn listed(&self, shard: Shard, listing: &Listing, first: bool) {
-        if listing.records.iter().any(|r| r.token.is_some()) {
-            self.0.claimed[shard.index()].store(true, Ordering::Relaxed);
-        }
-        let records = listing.records.iter().filter_map(|stored| match codec::listed(stored) {
-            Ok(change) => Some(change),
-            Err(codec::CodecError::UnknownKind(_)) => None,
-            Err(error) => {
-                tracing::error!(tenant = %stored.tenant, key = %stored.key.key, %error, "record left out");
-                None
-            }
-        });
-        let position = listing.position;
-        let batches = if first {
-            fan::batches(position, records.map(|change| (change, None)))
-        } else {
-            let shown = self.snapshot();
-            complain_of_loss(&shown, shard, listing);
-            let differences = merge::differences(&shown, shard, records.collect(), listing.at);
-            fan::batches(position, differences.map(|c| (c, None)))
-        };
-        self.publish(shard, position, batches);
-    }
-
-    fn entries(&self, shard: Shard, entries: &[Entry]) {
-        if entries.iter().flat_map(|e| e.changes.iter()).any(|c| c.token.is_some()) {
-            self.0.claimed[shard.index()].store(true, Ordering::Relaxed);
-        }
-        let changes = entries.iter().flat_map(|entry| {
-            let trace = entry.trace.clone();
-            readable(entry).into_iter().map(move |change| (change, trace.clone()))
-        });
-        let position = entries.last().map(|e| Position { revision: e.revision, commit: e.commit });
-        self.publish(shard, position, fan::batches(position, changes));
-        let at = entries.last().map_or(0, |e| e.at);
-        self.0.lag.store(self.0.clock.unix_micros().saturating_sub(at), Ordering::Relaxed);
-    }
-
-    fn publish(&self, shard: Shard, position: Option<Position>, mut batches: Vec<Batch>) {
-        let mut next = Snapshot::clone(&self.load());
-        for change in batches.iter().flat_map(|b| b.changes.iter()) {
-            next.apply(change);
-        }
-        for batch in &mut batches {
-            batch.shown = next.view.tenant_by_id(&batch.tenant).cloned();
-        }
-        let mut fan = self.fan();
-        self.0.published.store(Arc::new(next));
-        fan.stands(shard, position);
-        batches.into_iter().for_each(|batch| fan.send(&Arc::new(batch)));
-        drop(fan);
-        let revision = position.map_or(0, |p| p.revision.0);
-        self.0.reached[shard.index()].store(revision, Ordering::Release);
-        self.0.moved.send_replace(());
-    }
-}
-
-/// Names the tenants whose directory a store has lost: it was emptied, or is an older copy. Nobody can assert a
-/// directory again but who imported it.
-fn complain_of_loss(shown: &Snapshot, shard: Shard, listing: &Listing) {
-    if listing.position.is_none() && shard == Shard::CELL {
-        tracing::error!(
-            "the store was emptied, or another took its place; processes and policy are written again"
-        );
-    }
-    // A tenant's record lies in the cell's shard, what it has in its own.
-    let of_cell = |r: &Stored| {
-        let name = (r.key.kind == Kind::Tenant as u8).then(|| TenantName::parse(&r.key.key).ok()).flatten();
-        name.and_then(|name| shown.registry.tenant(&name)).map(|record| record.tenant.clone())
-    };
-    let there: HashSet<TenantId> = match shard {
-        Shard::CELL => listing.records.iter().filter_map(of_cell).collect(),
-        _ => listing.records.iter().map(|r| r.tenant.clone()).collect(),
-    };
-    let concerned = |t: &&Arc<TenantView>| shard == Shard::CELL || Shard::of(t.id()) == shard;
-    for tenant in shown.view.tenants().filter(concerned).filter(|t| !there.contains(t.id())) {
-        let (users, numbers) = (tenant.users_len(), tenant.numbers_len());
-        if users + numbers > 0 {
-            tracing::error!(tenant = %tenant.id(), users, numbers, "the store has lost this directory; import it again, or restore a backup");
-        }
-    }
-}
-
-/// The changes of an entry that this release can read; the others are named in the log.
-fn readable(entry: &Entry) -> Vec<Change> {
-    codec::changes(entry).unwrap_or_else(|_| {
-        let one = |changed: &tandem_store::Changed| {
-            let alone = Entry { changes: Arc::new([changed.clone()]), ..entry.clone() };
-            codec::changes(&alone)
-                .inspect_err(|error| {
-                    tracing::error!(tenant = %entry.tenant, key = %changed.key.key, %error, "change left out");
-                })
-                .unwrap_or_default()
-        };
-        entry.changes.iter().flat_map(one).collect()
-    })
 }

@@ -16,6 +16,7 @@
 //!   bounded;
 //! - a watch goes on from a mark without a gap, or is told that it cannot;
 //! - a store that cannot be read leaves the view as it is and says since when;
+//! - what a store has lost of a tenant is shown as it was until it is written again;
 //! - policy and claims are written only by the holder of the `_cell` lease, checked by the store in each commit;
 //! - nothing that cannot be read deletes anything.
 
@@ -78,6 +79,8 @@ struct Inner {
     session: process::Session,
     clock: Clock,
     chance: Chance,
+    /// Whether other processes may have the store, too.
+    shared: bool,
     /// Who reads the log to begin a watch from a mark.
     resuming: Semaphore,
 }
@@ -102,10 +105,11 @@ impl Cell {
     #[must_use]
     pub fn join(life: &Life, clock: Clock, chance: Chance, store: Store, settings: Settings) -> Self {
         let view = ViewFollower::start(life, &store, clock.clone());
-        let session = process::Session::start(life, &store, &clock, &chance, settings);
+        let shared = settings.home.is_shared();
+        let session = process::Session::start(life, &store, &view, &clock, &chance, settings);
         sweep::start(life, &store, &view, &clock, session.process());
         let resuming = Semaphore::new(watch::RESUMING_MAX);
-        Self(Arc::new(Inner { store, view, session, clock, chance, resuming }))
+        Self(Arc::new(Inner { store, view, session, clock, chance, shared, resuming }))
     }
 
     /// The store, to write to.
@@ -136,6 +140,10 @@ impl Cell {
     #[must_use]
     pub fn chance(&self) -> &Chance {
         &self.0.chance
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.shared
     }
 
     pub(crate) fn resuming(&self) -> &Semaphore {

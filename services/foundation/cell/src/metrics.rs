@@ -73,7 +73,10 @@ impl Cell {
         let now = self.clock().unix_micros();
         let stale = view.stale_since().map_or(0, |since| now.saturating_sub(since));
         let stale = Duration::from_micros(stale).as_secs_f64();
-        say.gauge("store_stale_seconds", "How long the store has not been readable.", &[(&[], stale)])?;
+        let help = "How long the store has not been readable, or lacks what is shown.";
+        say.gauge("store_stale_seconds", help, &[(&[], stale)])?;
+        let help = "Tenants that are shown of which the store has lost something.";
+        say.gauge("store_lost_tenants", help, &[(&[], view.lost() as f64)])?;
         let synchronised = f64::from(u8::from(view.is_synchronised()));
         say.gauge("store_synchronised", "Whether everything was listed once.", &[(&[], synchronised)])
     }

@@ -9,6 +9,7 @@ use tandem_runtime::drain::Life;
 use tandem_store::{Commit, CommitId, Durability, Error, Outcome, Precondition, SessionId, Store, Until};
 use tokio::sync::watch;
 
+use crate::follower::ViewFollower;
 use crate::{Settings, wide};
 
 /// How long a session lives after its last keep-alive, in shard time.
@@ -59,6 +60,7 @@ impl Session {
     pub(crate) fn start(
         life: &Life,
         store: &Store,
+        view: &ViewFollower,
         clock: &Clock,
         chance: &Chance,
         settings: Settings,
@@ -78,6 +80,7 @@ impl Session {
             chance: chance.clone(),
             record: Record::Process(Arc::new(record)),
             process: Arc::clone(&process),
+            diverged: view.diverged(),
             told,
         };
         let ending = life.clone();
@@ -92,11 +95,13 @@ struct Keeper {
     chance: Chance,
     record: Record,
     process: Arc<str>,
+    /// The store may have lost it.
+    diverged: watch::Receiver<u64>,
     told: watch::Sender<Option<SessionId>>,
 }
 
 impl Keeper {
-    async fn run(self, life: Life) {
+    async fn run(mut self, life: Life) {
         tokio::select! {
             () = self.keep() => {}
             () = crate::last(&life) => {}
@@ -117,7 +122,7 @@ impl Keeper {
         }
     }
 
-    async fn keep(&self) {
+    async fn keep(&mut self) {
         loop {
             let session = SessionId(wide(&self.chance));
             if let Err(error) = self.register(session).await {
@@ -151,10 +156,14 @@ impl Keeper {
     }
 
     /// Keeps the session alive until it is known to be gone.
-    async fn stay(&self, session: SessionId) {
+    async fn stay(&mut self, session: SessionId) {
         let cell = record::cell();
         loop {
-            self.clock.sleep(KEEP_EVERY).await;
+            tokio::select! {
+                () = self.clock.sleep(KEEP_EVERY) => {}
+                // Nobody that follows ends before this does.
+                _ = self.diverged.changed() => {}
+            }
             match self.store.keep_alive(&cell, session, ttl_ms()).await {
                 Ok(true) => {}
                 Ok(false) => return,

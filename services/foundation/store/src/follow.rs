@@ -114,6 +114,13 @@ impl Follower {
         self.backend = backend;
     }
 
+    /// Lists a shard anew, as if it had been told to: who shows it has lost what it showed.
+    pub fn list_again(&mut self, shard: Shard) {
+        if !self.to_list.contains(&shard) {
+            self.to_list.push_back(shard);
+        }
+    }
+
     /// What comes next; waits for it. Cancel safe: what was not answered is asked again.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ impl From<Error> for Stop {
     }
 }
 
-fn refusal(error: Error) -> Refusal {
+pub(super) fn refusal(error: Error) -> Refusal {
     match error {
         Error::Unavailable(why) => {
             tracing::warn!(%why, "the store did not take an import");
@@ -106,7 +106,7 @@ pub(super) async fn apply(
     until: Instant,
 ) -> Result<pb::ImportDirectoryResponse, Refusal> {
     let tenant = import.tenant.clone();
-    let mut writer = Writer { cell, tenant: &tenant, token: Revision(0), until };
+    let mut writer = Writer::new(cell, &tenant, until);
     writer.take_lease().await?;
     let done = writer.write(kept, import).await;
     if !matches!(&done, Ok((_, true))) {
@@ -118,10 +118,12 @@ pub(super) async fn apply(
     Ok(answer)
 }
 
-struct Writer<'a> {
-    cell: &'a Cell,
-    tenant: &'a TenantId,
-    token: Revision,
+/// Writes one tenant's directory.
+pub(super) struct Writer<'a> {
+    pub(super) cell: &'a Cell,
+    pub(super) tenant: &'a TenantId,
+    /// Of the lease.
+    pub(super) token: Revision,
     until: Instant,
 }
 
@@ -129,9 +131,13 @@ fn lease_key() -> Key {
     Key::new(LEASE, "import")
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(super) fn new(cell: &'a Cell, tenant: &'a TenantId, until: Instant) -> Self {
+        Self { cell, tenant, token: Revision(0), until }
+    }
+
     /// Takes the lease of the tenant's imports; waits while another has it.
-    async fn take_lease(&mut self) -> Result<(), Refusal> {
+    pub(super) async fn take_lease(&mut self) -> Result<(), Refusal> {
         let holder: Arc<[u8]> = self.cell.session().process().as_bytes().into();
         let lease = Write { key: lease_key(), what: What::Claim(holder, Until::After(LEASE_FOR)) };
         loop {
@@ -153,7 +159,7 @@ impl Writer<'_> {
     }
 
     /// Gives the lease back, if it can be; otherwise it ends in its time.
-    async fn give_back(&self) {
+    pub(super) async fn give_back(&self) {
         let held = vec![Precondition::TokenIs(lease_key(), self.token)];
         let gone = vec![Write { key: lease_key(), what: What::Delete }];
         let _ = self.commit(held, gone, None).await;
@@ -170,11 +176,20 @@ impl Writer<'_> {
         }
         let (mut written, mut deleted) = (0, 0);
         for _ in 0..PLANS {
-            let policy = self.cell.store().get(self.tenant, Kind::Policy, "").await.map_err(refusal)?;
-            let version = policy.map(|p| p.stored.version);
-            let shown = self.shown(version.unwrap_or_default().max(self.token)).await?;
+            let version = self.policy().await?;
+            let mut shown = self.shown(version.unwrap_or_default().max(self.token)).await?;
             open(&shown.view, &import)?;
-            let Some(version) = version else { continue };
+            let Some(version) = version else {
+                if self.cell.view().lost() > 0 {
+                    let words = "the store has lost this tenant, and its policy is not written again yet";
+                    return Err(Refusal::new(Reason::StoreUnavailable, words).retry_after(AGAIN));
+                }
+                continue;
+            };
+            if self.cell.view().lost() > 0 {
+                self.write_lost(version).await?;
+                shown = self.cell.view().stored();
+            }
             let (back, mut plan) = plan::make(shown, import).await?;
             import = back;
             // What a plan before this one wrote is found unchanged by this one.
@@ -200,7 +215,10 @@ impl Writer<'_> {
         Err(conflict("the tenant's policy kept changing under the import; send it again"))
     }
 
-    async fn shown(&self, revision: Revision) -> Result<Arc<tandem_cell::follower::Snapshot>, Refusal> {
+    pub(super) async fn shown(
+        &self,
+        revision: Revision,
+    ) -> Result<Arc<tandem_cell::follower::Snapshot>, Refusal> {
         let waited = self.cell.view().wait_for(self.tenant, revision, self.until).await;
         waited.map_err(|late| Refusal::new(Reason::RevisionNotReached, late.to_string()))
     }
@@ -270,6 +288,31 @@ impl Writer<'_> {
             deleted += deletes;
         }
         self.commit(held, final_chunk, None).await.map_err(|stop| (stop, (written, deleted)))
+    }
+
+    /// Commits puts that readers see at once. The lease is kept.
+    pub(super) async fn commit_whole(
+        &self,
+        policy: Revision,
+        writes: Vec<Write>,
+    ) -> Result<Revision, Refusal> {
+        let held = vec![
+            Precondition::TokenIs(lease_key(), self.token),
+            Precondition::VersionIs(codec::key(Kind::Policy, ""), policy),
+        ];
+        let mut chunks = chunks(writes);
+        let done = match chunks.pop() {
+            Some(only) if chunks.is_empty() => self.commit(held, only, None).await,
+            Some(last) => {
+                chunks.push(last);
+                self.turn_over(held, chunks, Vec::new()).await
+            }
+            None => return Ok(policy),
+        };
+        done.map_err(|stop| match stop {
+            Stop::Refusal(refusal) => refusal,
+            Stop::Precondition(_) => conflict("the policy or the turn changed meanwhile"),
+        })
     }
 
     /// Stages a change that is larger than a commit, and turns it over at once.

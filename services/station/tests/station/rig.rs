@@ -122,10 +122,15 @@ impl Rig {
         Self { cell, life, hand, brandt, clock, channel, backing }
     }
 
+    #[allow(dead_code, reason = "one of the two suites has a store that can be emptied")]
+    pub(crate) fn flush(&self) {
+        assert_eq!(self.backing.server().unwrap().cli(&["FLUSHALL"]), "OK");
+    }
+
     /// Empties the store, which must be on Redis; brandt is born again in it.
     #[allow(dead_code, reason = "one of the two suites has a store that can be emptied")]
     pub(crate) async fn empty(&self) {
-        assert_eq!(self.backing.server().unwrap().cli(&["FLUSHALL"]), "OK");
+        self.flush();
         let brandt = birth(&self.cell, "brandt").await;
         let view = self.cell.view();
         let shown = || view.load().view.tenant_by_id(&brandt).is_some();

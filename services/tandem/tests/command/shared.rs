@@ -84,37 +84,6 @@ fn what_a_store_does_not_keep_is_said_before_it_is_used() {
 }
 
 #[test]
-fn a_store_that_is_emptied_under_its_processes_is_noticed_and_written_again() {
-    let (redis, base) = (redis(), one_example("brandt"));
-    let (url, tenants) = (url(&redis), path(&base, "tenants"));
-    let serve = |service| {
-        Running::start(&["serve", service, "--tenants", &tenants, "--store", &url, "--grpc", "127.0.0.1:0"])
-    };
-    let (station, routing) = (serve("station"), serve("routing"));
-    let import = || station.ask(&["directory", "import", &path(&base, "directories/brandt.yaml")]);
-    import().ended(0);
-    let route = || routing.ask(&["call", "route", "--tenant", "brandt", "--called", CLARA]);
-    until("routing shows it", || route().ended(0).out.contains("clara.hoffmann").then_some(()));
-    assert_eq!(redis.cli(&["FLUSHALL"]), "OK");
-    // Policy is asserted again by its writer, from the files, and each process by itself.
-    let lost = || route().err.contains("is not there").then_some(());
-    until("the loss is noticed", || {
-        lost().or_else(|| (!route().out.contains("clara.hoffmann")).then_some(()))
-    });
-    until("policy is in force again", || (route().code == 0).then_some(()));
-    // The directory is nobody's to assert: who has it imports it again.
-    assert!(!route().ended(0).out.contains("clara.hoffmann"));
-    import().ended(0);
-    until("the directory is there again", || route().ended(0).out.contains("clara.hoffmann").then_some(()));
-    for process in [station.end(), routing.end()] {
-        let said = process.ended(0).err;
-        for words in ["the store was emptied", "lost this directory", "registering anew"] {
-            assert!(said.contains(words), "{words}: {said}");
-        }
-    }
-}
-
-#[test]
 fn of_two_that_are_started_at_once_one_writes_policy_and_the_other_waits_for_it() {
     let (redis, base) = (redis(), one_example("brandt"));
     let (url, tenants) = (url(&redis), path(&base, "tenants"));

@@ -33,11 +33,9 @@ pub struct Batch {
     pub position: Option<Position>,
 }
 
-/// Groups changes of one shard by tenant, the order within each kept.
-pub(super) fn batches(
-    position: Option<Position>,
-    changes: impl Iterator<Item = (Change, Option<Arc<str>>)>,
-) -> Vec<Batch> {
+/// Groups changes by tenant, the order within each kept. What the tenant is then, and where its shard stands, is not in
+/// them yet.
+pub(super) fn batches(changes: impl Iterator<Item = (Change, Option<Arc<str>>)>) -> Vec<Batch> {
     let mut grouped: Vec<(TenantId, Option<Arc<str>>, Vec<Change>)> = Vec::new();
     let mut places: BTreeMap<TenantId, usize> = BTreeMap::new();
     for (change, trace) in changes {
@@ -50,7 +48,7 @@ pub(super) fn batches(
     }
     let batch = |(tenant, trace, changes): (TenantId, Option<Arc<str>>, Vec<Change>)| {
         let revision = changes.last().map_or(Revision(0), |c| c.revision);
-        Batch { tenant, revision, trace, changes: changes.into(), shown: None, position }
+        Batch { tenant, revision, trace, changes: changes.into(), shown: None, position: None }
     };
     grouped.into_iter().map(batch).collect()
 }

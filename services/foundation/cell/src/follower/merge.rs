@@ -54,6 +54,20 @@ pub(crate) fn keys(tenant: &TenantView, mut look: impl FnMut(Kind, &str)) {
     tenant.assignments().for_each(|n| look(Kind::Number, &n.number));
 }
 
+/// Every record that a tenant has, its policy first, with the key that the store keeps it under.
+pub fn records(tenant: &TenantView) -> impl Iterator<Item = (Kind, String, Record)> {
+    let policy = tenant.policy().map(|p| (Kind::Policy, String::new(), Record::Policy(Arc::clone(p))));
+    let users = tenant.users().map(|u| (Kind::User, u.id.to_string(), Record::User(Arc::clone(u))));
+    let stations =
+        tenant.stations().map(|s| (Kind::Station, s.id.to_string(), Record::Station(Arc::clone(s))));
+    let workgroups =
+        tenant.workgroups().map(|w| (Kind::Workgroup, w.id.to_string(), Record::Workgroup(Arc::clone(w))));
+    let numbers = tenant
+        .keyed_assignments()
+        .map(|(key, number)| (Kind::Number, key.to_string(), Record::Number(Arc::clone(number))));
+    policy.into_iter().chain(users).chain(stations).chain(workgroups).chain(numbers)
+}
+
 fn shown_record(shown: &Snapshot, change: &Change) -> Option<Record> {
     if change.tenant == record::cell() {
         return shown.registry.record(change.kind, &change.key);

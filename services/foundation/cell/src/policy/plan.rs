@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tandem_domain::finding::Finding;
 use tandem_domain::id::{Incarnation, ListenerName, Revision, TenantId};
 use tandem_domain::ingress;
-use tandem_domain::record::{IngressClaim, PolicyRecord, Record, TenantRecord};
+use tandem_domain::record::{IngressClaim, Kind, PolicyRecord, Record, TenantRecord};
 use tandem_domain::tenant::Config;
+use tandem_domain::view::TenantView;
 use tandem_store::{Write, put};
 
 use super::claims::{self, Index};
@@ -106,6 +107,34 @@ pub(super) fn plan(
     let generation = policy.as_ref().map_or(old, |p| p.generation);
     let revision = shown.view.tenant_by_id(&tenant).map_or(Revision::default(), |t| t.revision());
     Planned::Do(Plan { birth: born.is_none(), tenant, claims, policy, release, generation, revision })
+}
+
+/// Plans for tenants that are shown and that the store has lost: as they are shown. Whoever bears a name now keeps it,
+/// and what is claimed now stays its owner's.
+pub(super) fn lost(shown: &Snapshot, stored: &Snapshot, index: &Index) -> Vec<Plan> {
+    let mut claimed: BTreeMap<&TenantId, Claims> = BTreeMap::new();
+    let missing = |key: &str| stored.registry.record(Kind::IngressClaim, key).is_none();
+    for (key, claim) in shown.registry.claims().filter(|(key, claim)| missing(key) && !index.is_taken(claim))
+    {
+        claimed.entry(&claim.tenant).or_default().push((key.to_owned(), Arc::clone(claim)));
+    }
+    let plan = |tenant: &Arc<TenantView>| {
+        let born = stored.registry.tenant(&tenant.id().name);
+        let theirs = born.is_none_or(|born| born.tenant == *tenant.id());
+        let there = stored.view.tenant_by_id(tenant.id()).and_then(|t| t.policy());
+        let policy = tenant.policy().filter(|_| theirs && !tenant.is_deleting())?;
+        let plan = Plan {
+            tenant: tenant.id().clone(),
+            birth: born.is_none(),
+            claims: claimed.remove(tenant.id()).unwrap_or_default(),
+            policy: there.is_none().then(|| Arc::clone(policy)),
+            release: Vec::new(),
+            generation: policy.generation,
+            revision: Revision::default(),
+        };
+        (!plan.is_empty()).then_some(plan)
+    };
+    shown.view.tenants().filter_map(plan).collect()
 }
 
 /// Plans for a tenant whose document cannot be used: its claims become those of the policy in force.

@@ -27,11 +27,18 @@ use crate::Cell;
 /// when nothing tells of it.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How long a process that finds a shared store without any tenant waits before it writes there: it may have been emptied,
+/// and who was there before notices that within half a second and writes again what it remembers,
+/// incarnations and directories, of which a file says nothing.
+const OTHERS_FIRST: Duration = Duration::from_millis(1500);
+
 /// Why the writer stops what it does.
 #[derive(Debug)]
 enum Stop {
     /// The lease is another's now, or nobody's.
     Lost,
+    /// The store has another history than was followed: what was written may be there no more.
+    Diverged,
     /// The store did not take something; everything is begun anew.
     Later(String),
 }
@@ -45,6 +52,7 @@ impl From<Error> for Stop {
 pub(super) async fn run(life: Life, cell: Cell, settings: Settings, told: watch::Sender<Arc<Status>>) {
     let writing = async {
         cell.view().synchronised().await;
+        give_way(&cell).await;
         loop {
             let lease = obtain(&cell, &told).await;
             let mut writer = Writer::new(&life, &cell, &settings, &told, lease);
@@ -56,6 +64,13 @@ pub(super) async fn run(life: Life, cell: Cell, settings: Settings, told: watch:
     tokio::select! {
         () = writing => {}
         () = life.drain.draining() => {}
+    }
+}
+
+/// Leaves a store without any tenant to who remembers some, if there is anybody.
+async fn give_way(cell: &Cell) {
+    if cell.is_shared() && cell.view().load().registry.tenants().next().is_none() {
+        tokio::time::sleep(OTHERS_FIRST).await;
     }
 }
 
@@ -136,28 +151,41 @@ impl Writer {
         let directory = self.settings.directory.clone();
         // Watched before it is read, so that nothing in between is missed.
         let mut changes = watchfile::watch(&self.life.tasks, [directory], watchfile::Options::default());
-        let mut begun = self.begin(&mut changes).await;
+        let mut diverged = self.cell.view().diverged();
+        let mut begun = self.begin(&mut changes, &mut diverged).await;
         loop {
             begun = match begun {
                 Ok(()) => return,
                 Err(Stop::Lost) => return,
+                Err(Stop::Diverged) => {
+                    tracing::warn!(
+                        "the store has another history than was followed; policy is compared anew"
+                    );
+                    self.begin(&mut changes, &mut diverged).await
+                }
                 Err(Stop::Later(why)) => {
                     tracing::warn!(%why, "policy cannot be written now; trying again");
                     self.tell(true);
                     self.cell.clock().sleep(RETRY).await;
-                    self.begin(&mut changes).await
+                    self.begin(&mut changes, &mut diverged).await
                 }
             };
         }
     }
 
     /// Reads everything, puts everything right, and then follows what is saved. `Ok`: the process has stopped.
-    async fn begin(&mut self, changes: &mut Changes) -> Result<(), Stop> {
-        let shown = self.cell.view().snapshot();
+    async fn begin(
+        &mut self,
+        changes: &mut Changes,
+        diverged: &mut watch::Receiver<u64>,
+    ) -> Result<(), Stop> {
+        diverged.mark_unchanged();
         self.index = Index::default();
-        for (key, claim) in shown.registry.claims() {
+        for (key, claim) in self.cell.view().stored().registry.claims() {
             self.index.insert(key.to_owned(), Arc::clone(claim));
         }
+        self.write_again().await?;
+        let shown = self.cell.view().stored();
         self.read(None).await;
         self.reconcile(&shown).await?;
         self.settle(self.good()).await?;
@@ -180,6 +208,8 @@ impl Writer {
                     Some(paths) => self.saved(paths).await?,
                 },
                 () = lost => return Err(Stop::Lost),
+                // The sender lives as long as the cell does.
+                _ = diverged.changed() => return Err(Stop::Diverged),
                 () = std::future::ready(()), if !self.deleting.is_empty() => self.delete_step().await?,
                 () = wake => {}
             }
@@ -263,6 +293,20 @@ impl Writer {
         self.good().into_iter().filter(|(_, c)| self.contested.contains(&c.name)).collect()
     }
 
+    /// Writes again, as this process remembers them, the tenants that the store has lost: the same incarnations, so that
+    /// nothing else that is left of them is another's. What files say is compared after that, as ever.
+    async fn write_again(&mut self) -> Result<(), Stop> {
+        let view = self.cell.view();
+        if view.lost() == 0 {
+            return Ok(());
+        }
+        let plans = plan::lost(&view.snapshot(), &view.stored(), &self.index);
+        for (name, state) in self.carry_out(plans).await? {
+            tracing::warn!(tenant = %name, ?state, "a tenant that the store had lost is written again");
+        }
+        Ok(())
+    }
+
     /// Puts right what a writer before left undone: claims without a tenant, and claims that are not those of the
     /// policy in force where no document says otherwise.
     async fn reconcile(&mut self, shown: &crate::follower::Snapshot) -> Result<(), Stop> {
@@ -292,7 +336,7 @@ impl Writer {
 
     /// Makes documents so. Answers whether claims were released.
     async fn apply(&mut self, documents: &[(PathBuf, Arc<Checked>)]) -> Result<bool, Stop> {
-        let shown = self.cell.view().snapshot();
+        let shown = self.cell.view().stored();
         let mut plans = Vec::new();
         let mut released = false;
         for (_, checked) in documents {
@@ -342,7 +386,7 @@ impl Writer {
     /// Notes the tenants that no file names, and begins to delete those whose deletion is meant, or that none has
     /// named for long enough while nothing speaks for an accident.
     fn look_for_gone(&mut self) {
-        let shown = self.cell.view().snapshot();
+        let shown = self.cell.view().stored();
         let now = self.cell.clock().monotonic();
         let named: BTreeSet<&TenantName> = self.files.values().flat_map(|f| &f.names).collect();
         let mut gone = BTreeMap::new();
@@ -378,7 +422,7 @@ impl Writer {
 
     async fn delete_step(&mut self) -> Result<(), Stop> {
         let Some(tenant) = self.deleting.first().cloned() else { return Ok(()) };
-        let shown = self.cell.view().snapshot();
+        let shown = self.cell.view().stored();
         let Some(step) = deletion::step(&shown, &self.index, &tenant) else {
             self.deleting.remove(0);
             return Ok(());

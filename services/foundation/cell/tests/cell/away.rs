@@ -22,7 +22,7 @@ use crate::rig::{Rig, SOON, START, store, until, user};
 
 /// The way to a real store, which can be closed, or lead to another one.
 #[derive(Clone, Debug, Default)]
-struct Way {
+pub(crate) struct Way {
     to: Arc<RwLock<Option<Store>>>,
     /// Who pulls from here finds the store away.
     held: Arc<RwLock<Option<Position>>>,
@@ -31,13 +31,13 @@ struct Way {
 }
 
 impl Way {
-    fn to(store: Store) -> Self {
+    pub(crate) fn to(store: Store) -> Self {
         let way = Self::default();
         way.lead(Some(store));
         way
     }
 
-    fn lead(&self, to: Option<Store>) {
+    pub(crate) fn lead(&self, to: Option<Store>) {
         *self.to.write().unwrap() = to;
     }
 
@@ -116,7 +116,7 @@ fn open(path: &Path, clock: &Clock, seed: u64) -> Store {
     store(Place::Directory(path.to_owned()), clock, seed)
 }
 
-fn names(rig: &Rig, tenant: &TenantId) -> Vec<String> {
+pub(crate) fn names(rig: &Rig, tenant: &TenantId) -> Vec<String> {
     let shown = rig.cell.view().load();
     let mut names: Vec<_> = shown
         .view

@@ -7,6 +7,7 @@ mod claims;
 mod desk;
 mod follower;
 mod gone;
+mod lost;
 mod policy;
 mod rig;
 mod sweep;

@@ -99,7 +99,8 @@ pub(super) fn pull(
         let first = range.next().transpose()?;
         let same = first.as_ref().is_some_and(|(k, _)| k.value().1 == after.revision.0);
         if !same {
-            let cut = state.first > after.revision.0 && state.revision > after.revision.0;
+            // A log that was never cut begins where its history does: that is another one.
+            let cut = state.cut && state.first > after.revision.0 && state.revision > after.revision.0;
             return Ok(Pulled::Resync(if cut { Cause::Compacted } else { Cause::Diverged }));
         }
         if let Some((k, v)) = first
