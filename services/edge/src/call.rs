@@ -54,8 +54,8 @@ pub(crate) struct Call {
     pub(crate) destination: Option<String>,
     /// How often it was forwarded.
     pub(crate) forwards: u8,
-    /// Who forwarded it, if the edge did.
-    pub(crate) diverted: Option<Diverted>,
+    /// Whose forwarding the edge carried out, in order: at most [`FORWARDS_MAX`].
+    pub(crate) diverted: Vec<Diverted>,
     /// What was decided: its targets wait for names.
     pub(crate) route: Option<Route>,
     /// What is tried, by the tags of the proxy core.
@@ -90,7 +90,7 @@ impl Call {
             decision,
             destination: None,
             forwards: 0,
-            diverted: None,
+            diverted: Vec::new(),
             route: None,
             tried: Vec::new(),
             treatment: Treatment::default(),

@@ -261,6 +261,7 @@ async fn a_lync_that_cannot_be_reached_is_treated_as_unreachable() {
 }
 
 /// RFC 5806: the entry of who diverted last stands for both diversions, so that whoever counts them ends a chain in time.
+/// RFC 7044: each is an entry of its own.
 #[tokio::test]
 async fn a_call_that_is_diverted_twice_says_so() {
     let four = Four::new(|acme| {
@@ -268,19 +269,38 @@ async fn a_call_that_is_diverted_twice_says_so() {
         acme.trunk(2)["identity"] = serde_json::json!({"trusted": true, "diversion": "Diversion"});
     })
     .await;
-    four.call("+493023125172", "t1").await;
+    let (first, invite) = diverted_twice(&four, "t1").await;
+    let entry = "<sip:+493023125172@cic.acme.example;user=phone>;reason=deflection;counter=1";
+    assert_eq!(header(&first, "Diversion"), entry);
+    let entry = "<sip:+493023125101@med.acme.example;user=phone>;reason=deflection;counter=2";
+    assert_eq!(headers(&invite, "Diversion"), [entry]);
+
+    let four = Four::new(|acme| {
+        acme.trunk(2)["identity"] = serde_json::json!({"trusted": true, "diversion": "HistoryInfo"});
+    })
+    .await;
+    let (_, invite) = diverted_twice(&four, "t2").await;
+    let by = |number: &str| format!("<sip:{number}@med.acme.example;user=phone?Reason=SIP%3Bcause%3D302>");
+    let history = format!(
+        "{};index=1, {};index=1.1;mp=1, <{}>;index=1.1.1;mp=1.1",
+        by("+493023125172"),
+        by("+493023125101"),
+        uri(&invite)
+    );
+    assert_eq!(headers(&invite, "History-Info"), [history]);
+}
+
+/// A call to Lync, which redirects it to CIC, which redirects it back: what CIC was asked, and Lync the second time.
+async fn diverted_twice(four: &Four, call: &str) -> (String, String) {
+    four.call("+493023125172", call).await;
     let mut lync = Stream::of(four.lync.accept().await.unwrap().0);
     let invite = lync.expect("INVITE").await;
     let to = |number: &str| format!("Contact: <sip:{number}@somewhere.example;user=phone>\r\n");
     lync.send(&respond(&invite, "302 Moved Temporarily", "r", &to("+493023125101"))).await;
     lync.expect("ACK").await;
-    let invite = four.one.expect("INVITE").await;
-    let first = "<sip:+493023125172@cic.acme.example;user=phone>;reason=deflection;counter=1";
-    assert_eq!(header(&invite, "Diversion"), first);
-    four.one.send(&respond(&invite, "302 Moved Temporarily", "a", &to("+493023125172"))).await;
-    let invite = lync.expect("INVITE").await;
-    let second = "<sip:+493023125101@med.acme.example;user=phone>;reason=deflection;counter=2";
-    assert_eq!(headers(&invite, "Diversion"), [second]);
+    let first = four.one.expect("INVITE").await;
+    four.one.send(&respond(&first, "302 Moved Temporarily", "a", &to("+493023125172"))).await;
+    (first, lync.expect("INVITE").await)
 }
 
 #[tokio::test]

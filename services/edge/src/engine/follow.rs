@@ -1,7 +1,7 @@
 //! What becomes of calls: what the proxy core tells, and what follows when nobody took a call.
 
 use tandem_domain::document::terms::TrunkRole;
-use tandem_domain::routing::attempt::Method;
+use tandem_domain::routing::attempt::{Earlier, Method};
 use tandem_domain::routing::decision::Outcome;
 use tandem_domain::view::TenantView;
 use tandem_proto::routing::v1::CallEvent;
@@ -218,11 +218,14 @@ impl Engine {
         let diverted = call.diverted.clone();
         let mut said = Said::read(message, keys);
         let told = said.hints.forwards;
-        if let Some(before) = &before {
+        let chain: Vec<Earlier<'_>> =
+            diverted.iter().map(|d| Earlier { by: d.by.as_str(), retargeted: d.why }).collect();
+        if let Some((before, (last, earlier))) = before.as_ref().zip(chain.split_last()) {
             said.called = before;
-            said.hints.forwarded_by = diverted.as_ref().map(|d| d.by.as_str());
-            said.hints.retargeted = diverted.as_ref().and_then(|d| d.why);
+            said.hints.forwarded_by = Some(last.by);
+            said.hints.retargeted = last.retargeted;
             said.hints.forwards = call.forwards;
+            said.hints.earlier = earlier;
         }
         let was = said.called;
         let mut method = if before.is_some() { Method::Redirect } else { Method::Invite };
@@ -231,6 +234,7 @@ impl Engine {
             said.hints.forwarded_by = Some(was);
             said.hints.retargeted = because.retargeted();
             said.hints.forwards = call.forwards.saturating_add(1);
+            said.hints.earlier = &chain;
             method = Method::Redirect;
         }
         said.hints.diversions = said.hints.forwards.saturating_sub(told);
@@ -265,7 +269,7 @@ impl Engine {
         self.tell(&tenant, keys.call_id, &decided.id, Kind::Treated, 0, trunk);
         let Some(call) = self.state.calls.get_mut(&id) else { return };
         if let Some(to) = to.clone() {
-            call.diverted = Some(Diverted { by: was.to_owned(), why: because.retargeted() });
+            call.diverted.push(Diverted { by: was.to_owned(), why: because.retargeted() });
             call.destination = Some(to);
             call.forwards = call.forwards.saturating_add(1);
         }

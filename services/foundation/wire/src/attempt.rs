@@ -111,6 +111,7 @@ impl<'a> Attempt<'a> {
                 forwarded_by: some(fields.forwarded_by),
                 forwards: u8::try_from(fields.forwards).unwrap_or(u8::MAX),
                 diversions: 0,
+                earlier: &[],
                 retargeted,
                 history: some(fields.history_index),
             },

@@ -66,6 +66,17 @@ pub struct Hints<'a> {
     pub retargeted: Option<Retargeted>,
     /// The index of the last History-Info entry that it has (RFC 7044 9.1), such as `1.1`.
     pub history: Option<&'a str>,
+    /// Who sent it elsewhere before [`Self::forwarded_by`] did, of which the message says nothing: the first first.
+    pub earlier: &'a [Earlier<'a>],
+}
+
+/// Who sent a call elsewhere before it was sent elsewhere again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Earlier<'a> {
+    /// Who, as a URI or number.
+    pub by: &'a str,
+    /// Why.
+    pub retargeted: Option<Retargeted>,
 }
 
 /// Why a call goes elsewhere than where it went first.

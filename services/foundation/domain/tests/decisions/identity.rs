@@ -1,7 +1,7 @@
 //! Who a trunk is told calls (domain rules 9.1; RFC 3325).
 
 use tandem_domain::document::terms::{DiversionForm, InboundOption, Model, NumberForm};
-use tandem_domain::routing::attempt::{CallAttempt, Caller, Facts, Hints, Method, Retargeted};
+use tandem_domain::routing::attempt::{CallAttempt, Caller, Earlier, Facts, Hints, Method, Retargeted};
 use tandem_domain::routing::render;
 use tandem_domain::routing::trail::Rule;
 
@@ -224,6 +224,39 @@ fn history_goes_on_where_it_stands() {
     assert_eq!(history(Some("1.x")), [anew("10.0.1.1"), anew("10.0.1.2")]);
     let on = |host: &str| format!("<sip:+49305550101@{host};user=phone>;index=1.1.1;mp=1.1");
     assert_eq!(history(Some("1.1")), [on("10.0.1.1"), on("10.0.1.2")]);
+}
+
+/// RFC 7044: of a call that is sent elsewhere twice on its way, each time is an entry.
+#[test]
+fn history_has_everyone_who_sent_the_call_elsewhere() {
+    let (lena, ida) = ("+49305550204", "+49305550106");
+    let earlier = [
+        Earlier { by: lena, retargeted: Some(Retargeted::NoAnswer) },
+        Earlier { by: ida, retargeted: Some(Retargeted::Deflected) },
+    ];
+    let history = |earlier: &[Earlier<'_>], index| {
+        let hints = Hints { earlier, ..by(ROLF, Some(Retargeted::Busy), index) };
+        told(DiversionForm::HistoryInfo, &redirected("gw", RUTH, hints))[0].as_ref().unwrap().1.clone()
+    };
+    let of = |number: &str, cause: u16, place: &str| {
+        format!("<sip:{number}@cic.acme.example;user=phone?Reason=SIP%3Bcause%3D{cause}>;{place}")
+    };
+    let (rolf, to) = ("+49305550202", "<sip:+49305550101@10.0.1.1;user=phone>");
+    assert_eq!(
+        history(&earlier[..1], None),
+        [of(lena, 408, "index=1"), of(rolf, 486, "index=1.1;mp=1"), format!("{to};index=1.1.1;mp=1.1")]
+            .join(", ")
+    );
+    // Whom the caller asked for is the message's own last entry.
+    assert_eq!(
+        history(&earlier, Some("1.2")),
+        [
+            of(ida, 302, "index=1.2.1;mp=1.2"),
+            of(rolf, 486, "index=1.2.1.1;mp=1.2.1"),
+            format!("{to};index=1.2.1.1.1;mp=1.2.1.1")
+        ]
+        .join(", ")
+    );
 }
 
 /// A new call, or one that its own sender refers, says nothing by us; and a call for help is nobody else's.

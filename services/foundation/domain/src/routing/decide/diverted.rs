@@ -1,6 +1,8 @@
 //! What a call that is sent elsewhere says of whom it was for (domain rules 3.2 B, 9.1).
 
-use super::super::attempt::{Method, Retargeted};
+use std::fmt::Write as _;
+
+use super::super::attempt::{Earlier, Method, Retargeted};
 use super::super::decision::Diverted;
 use super::out::{Writer, host};
 use crate::document::terms::{DiversionForm, TrunkRole};
@@ -23,19 +25,32 @@ impl Writer<'_, '_> {
                 let times = if strip { hints.forwards } else { hints.diversions };
                 format!("<{by}>;reason={reason};counter={}", times.max(1))
             }
-            DiversionForm::HistoryInfo => {
-                let to = without_headers(request_uri);
-                // Entries that are stripped are not gone on from.
-                match hints.history.filter(|index| !strip && is_index(index)) {
-                    Some(index) => format!("<{to}>;index={index}.1;mp={index}"),
-                    None => {
-                        let cause = hints.retargeted.map_or(302, Retargeted::cause);
-                        format!("<{by}?Reason=SIP%3Bcause%3D{cause}>;index=1, <{to}>;index=1.1;mp=1")
-                    }
-                }
-            }
+            DiversionForm::HistoryInfo => self.history(by, trunk, strip, request_uri),
         };
         Some(Diverted { header: trunk.identity.diversion, entry: entry.into() })
+    }
+
+    /// The entries that go on from those of the message (RFC 7044 9.1): whoever sent the call elsewhere on its way here,
+    /// and where it goes now. Whom the message has as the called stands there already.
+    fn history(&self, by: String, trunk: &Trunk, strip: bool, request_uri: &str) -> String {
+        let hints = &self.call.attempt.hints;
+        let earlier = hints
+            .earlier
+            .iter()
+            .filter_map(|Earlier { by, retargeted }| Some((self.diverting(by, trunk)?, *retargeted)));
+        // Entries that are stripped are not gone on from.
+        let before = hints.history.filter(|index| !strip && is_index(index));
+        let mut out = String::with_capacity(128);
+        let mut index = before.unwrap_or_default().to_owned();
+        for (by, why) in earlier.chain([(by, hints.retargeted)]).skip(usize::from(before.is_some())) {
+            let cause = why.map_or(302, Retargeted::cause);
+            let _ = write!(out, "<{by}?Reason=SIP%3Bcause%3D{cause}>;");
+            index = entry(&mut out, &index);
+            out.push_str(", ");
+        }
+        let _ = write!(out, "<{}>;", without_headers(request_uri));
+        entry(&mut out, &index);
+        out
     }
 
     /// Who diverts, as a SIP URI: a number as the trunk reads it, an address as it came. None: it is neither, or could not
@@ -59,6 +74,16 @@ impl Writer<'_, '_> {
         let stands = |b: u8| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"');
         (host(address).is_some() && address.bytes().all(stands)).then(|| address.to_owned())
     }
+}
+
+/// Writes the place of an entry below another, and gives its index.
+fn entry(out: &mut String, above: &str) -> String {
+    let index = if above.is_empty() { "1".to_owned() } else { format!("{above}.1") };
+    let _ = write!(out, "index={index}");
+    if !above.is_empty() {
+        let _ = write!(out, ";mp={above}");
+    }
+    index
 }
 
 /// A URI without its `?headers`.
