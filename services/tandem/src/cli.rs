@@ -58,7 +58,7 @@ impl Global {
 pub(crate) enum Output {
     /// For people.
     Text,
-    /// One JSON value.
+    /// One JSON value, errors included.
     Json,
 }
 
@@ -101,6 +101,10 @@ enum Command {
 pub(crate) fn main() -> Exit {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
+        Err(error) if error.use_stderr() && wants_json(std::env::args()) => {
+            failure::usage(&error);
+            return Exit::Usage;
+        }
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
             // A closed pipe is the reader's choice.
@@ -117,6 +121,12 @@ pub(crate) fn main() -> Exit {
     };
     let global = cli.global;
     run(cli).unwrap_or_else(|error| failure::report(&error, &global))
+}
+
+/// Whether a command line that could not be read asks for JSON all the same.
+fn wants_json(args: impl Iterator<Item = String>) -> bool {
+    let args: Vec<String> = args.collect();
+    args.iter().any(|arg| arg == "--output=json") || args.windows(2).any(|pair| pair == ["--output", "json"])
 }
 
 /// The command line as clap knows it, with the exit codes at the end of its help.

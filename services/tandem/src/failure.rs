@@ -47,14 +47,22 @@ pub(crate) struct Unreachable {
 pub(crate) fn report(error: &anyhow::Error, global: &Global) -> Exit {
     let exit = exit(error);
     let text = if global.json() {
-        let words = words(error, &Terminal::plain());
-        let words = words.strip_prefix("error: ").unwrap_or(&words);
-        serde_json::json!({"error": words, "exit": exit.code()}).to_string()
+        as_json(&words(error, &Terminal::plain()), exit)
     } else {
         words(error, &Terminal::stderr(global.color))
     };
     show::error(&text);
     exit
+}
+
+/// Writes what is wrong with a command line to standard error, for a program.
+pub(crate) fn usage(error: &clap::Error) {
+    show::error(&as_json(error.render().to_string().trim_end(), Exit::Usage));
+}
+
+fn as_json(words: &str, exit: Exit) -> String {
+    let words = words.strip_prefix("error: ").unwrap_or(words);
+    serde_json::json!({"error": words, "exit": exit.code()}).to_string()
 }
 
 /// The error in words. What is placed in a file is shown as a compiler shows it.

@@ -1,28 +1,23 @@
 //! `tandem up`: everything in one process.
 
-use std::collections::BTreeMap;
+mod tell;
+
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tandem_cell::Cell;
-use tandem_cell::policy::{DELETED, FileStatus, GONE_FOR, LISTENER_UNKNOWN, State, Status};
-use tandem_domain::id::TenantName;
-use tandem_domain::view::TenantView;
 use tandem_runtime::clock::{Chance, Clock};
-use tandem_runtime::document::{Diagnostic, render_all};
 use tandem_runtime::drain::{self, Grace, Life};
 use tandem_runtime::exit::Exit;
-use tandem_runtime::term::Terminal;
 use tandem_store::Home;
 use tandem_store::embedded::Place;
 
-use crate::cli::{Global, answer, directory};
+use self::tell::Teller;
+use crate::cli::{Global, answer};
 use crate::examples;
 use crate::process::{self, EdgeOptions, GrpcOptions, Options, Running, edges::Listen};
 use crate::serve::{Api, StoreUrl};
-use crate::show;
 
 /// `tandem up`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +28,7 @@ use crate::show;
     With --store URL the store is on Redis, and any number of processes share it: one of them writes policy, the \
     others stand by for it.\n\n\
     Without --callers, everyone on this machine may call the API, and nobody else (--dev).\n\n\
+    What becomes of saved files is told on standard error; with --output json by one JSON object a line.\n\n\
     Examples:\n  \
     tandem up\n  \
     tandem up --tenants tenants --directories directories --data /var/lib/tandem\n  \
@@ -74,6 +70,7 @@ pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         let signals = drain::signals()?;
         let (mut scratch, mut told) = (None, false);
         let (made, was_told) = (&mut scratch, &mut told);
+        let teller = Teller::new(global);
         let build = |life: Life| async move {
             let (options, temporary) = options(args)?;
             *made = temporary;
@@ -81,16 +78,14 @@ pub(crate) fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
             let running = process::up(options, &life, Clock::machine(), Chance::machine()).await?;
             answer(global, &summary(&running), || banner(&running, &tenants, &kept))?;
             *was_told = true;
-            complain(&running, global);
-            watch(&running, &life, *global);
+            teller.complain(&running);
+            teller.watch(&running, &life);
             Ok(())
         };
         let ended = drain::run(Grace::DESK, signals, build).await;
         if let Some(directory) = scratch {
             if told {
-                show::error(
-                    "the example tenants are removed, edits too; --data DIR or --tenants DIR keeps them",
-                );
+                teller.removed();
             }
             // What cannot be removed is in the machine's temporary directory, where it hurts nobody.
             let _ = std::fs::remove_dir_all(directory);
@@ -195,127 +190,4 @@ fn banner(running: &Running, tenants: &std::path::Path, home: &Home) -> String {
     }
     let _ = write!(out, "Ctrl-C ends it.");
     out
-}
-
-/// Says what was not taken at the start.
-fn complain(running: &Running, global: &Global) {
-    let color = Terminal::stderr(global.color).color;
-    rejected(&running.policy.status(), color);
-    running.policy.status().files.values().for_each(|file| unheard(file, color));
-    unnamed(&Status::default(), &running.policy.status());
-    for done in running.imported.iter().filter(|done| done.response.refused > 0) {
-        show::error(&directory::report(done, false, color));
-    }
-    for (path, tenant) in &running.passed_over {
-        let path = path.display();
-        show::error(&format!(
-            "{path}: not imported, for tenant {tenant} is not in force; give its file to --tenants or mend it, then \
-             `tandem directory import {path}`\n"
-        ));
-    }
-}
-
-fn rejected(status: &Status, color: bool) {
-    for file in status.files.values().filter(|file| file.is_rejected()) {
-        show::error(&render_all(&file.diagnostics, color));
-        show::error("what was in force before stays in force; mend the file and save it\n");
-    }
-}
-
-/// Says by which listeners no call will come, of a file that is taken.
-fn unheard(file: &FileStatus, color: bool) {
-    let is = |d: &&Diagnostic| d.finding.message.starts_with(LISTENER_UNKNOWN.code);
-    let found: Vec<Diagnostic> = file.diagnostics.iter().filter(is).cloned().collect();
-    if !file.is_rejected() && !found.is_empty() {
-        show::error(&render_all(&found, color));
-    }
-}
-
-/// Says what becomes of tenants that no file names any more.
-fn unnamed(before: &Status, now: &Status) {
-    if now.unnamed.is_empty() || (&before.unnamed, &before.held) == (&now.unnamed, &now.held) {
-        return;
-    }
-    let names: Vec<&str> = now.unnamed.iter().map(|name| name.as_str()).collect();
-    let fate = match &now.held {
-        Some(why) => format!("kept, for {why}"),
-        None => format!(
-            "deleted with all it has in {} minutes, unless its file comes back",
-            GONE_FOR.as_secs() / 60
-        ),
-    };
-    show::error(&format!(
-        "no file names {}: {fate}; an empty file NAME.{DELETED} deletes at once",
-        names.join(", ")
-    ));
-}
-
-/// Says what becomes of files that are saved.
-fn watch(running: &Running, life: &Life, global: Global) {
-    let (policy, cell, drain) = (running.policy.clone(), running.cell.clone(), life.drain.clone());
-    let color = Terminal::stderr(global.color).color;
-    life.tasks.spawn("up watch", async move {
-        let (mut last, mut there) = (policy.status(), Size::of_all(&cell));
-        loop {
-            let next = tokio::select! {
-                next = policy.until(|now| now.settled && differs(&last, now)) => next,
-                () = drain.draining() => return,
-            };
-            let Some(next) = next else { return };
-            tell(&last, &next, color);
-            deleted(&there, &next);
-            (last, there) = (next, Size::of_all(&cell));
-        }
-    });
-}
-
-/// How much a tenant has.
-struct Size {
-    users: usize,
-    numbers: usize,
-}
-
-impl Size {
-    fn of_all(cell: &Cell) -> BTreeMap<TenantName, Self> {
-        let snapshot = cell.view().snapshot();
-        let tenants = snapshot.view.tenants().filter(|tenant| !tenant.is_deleting());
-        let size = |t: &TenantView| Self { users: t.users_len(), numbers: t.numbers_len() };
-        tenants.map(|tenant| (tenant.id().name.clone(), size(tenant))).collect()
-    }
-}
-
-/// Says what is deleted with tenants that were there and are no file's any more, nor wait for theirs.
-fn deleted(there: &BTreeMap<TenantName, Size>, now: &Status) {
-    let is_named = |name: &TenantName| {
-        now.unnamed.contains(name) || now.files.values().any(|file| file.tenants.contains_key(name))
-    };
-    for (name, Size { users, numbers }) in there.iter().filter(|(name, _)| now.writing && !is_named(name)) {
-        show::error(&format!(
-            "{name}: deleted with all it has, {users} users and {numbers} numbers; to have it back, put its file back \
-             without a {name}.{DELETED}, and import its directory again"
-        ));
-    }
-}
-
-fn differs(before: &Status, now: &Status) -> bool {
-    (&before.files, &before.unnamed, &before.held) != (&now.files, &now.unnamed, &now.held)
-}
-
-fn tell(before: &Status, now: &Status, color: bool) {
-    unnamed(before, now);
-    for (path, file) in &now.files {
-        if before.files.get(path) == Some(file) {
-            continue;
-        }
-        if file.is_rejected() {
-            let alone = Status { files: [(path.clone(), file.clone())].into(), ..Status::default() };
-            rejected(&alone, color);
-        }
-        unheard(file, color);
-        for (name, state) in &file.tenants {
-            if let State::InForce { generation, revision } = state {
-                show::error(&format!("{name}: generation {generation} in force at revision {revision}"));
-            }
-        }
-    }
 }

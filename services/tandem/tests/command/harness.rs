@@ -1,6 +1,6 @@
 //! Runs the binary: once, or for as long as a test lasts.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -114,6 +114,16 @@ impl Running {
         let mut all = vec!["up", "--grpc", "127.0.0.1:0", "--listen", "public=udp:127.0.0.1:0"];
         all.extend_from_slice(args);
         Self::start(&all)
+    }
+
+    /// The same for people; what it says when it is ready is not read.
+    #[track_caller]
+    pub(crate) fn in_words(args: &[&str]) -> Self {
+        let mut command = tandem(&["up", "--grpc", "127.0.0.1:0", "--listen", "public=udp:127.0.0.1:0"]);
+        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        assert!(out.lines().any(|line| line.unwrap().contains("Ctrl-C ends it.")), "it is ready");
+        Self { child, ready: Value::Null }
     }
 
     /// Where its API is.

@@ -50,6 +50,38 @@ fn a_saved_tenant_is_decided_by_and_a_broken_one_is_not() {
     );
 }
 
+/// To a program each event is a line of its own; to people it is words, as a compiler prints them.
+#[test]
+fn what_becomes_of_a_saved_file_is_told_to_programs_and_to_people() {
+    let broken = |file: &std::path::Path| {
+        let good = fs::read_to_string(file).unwrap();
+        fs::write(file, good.replace("model: OnPremises", "model: OnTheMoon")).unwrap();
+    };
+    let base = one_example("brandt");
+    let up = Running::up(&["--tenants", &path(&base, "tenants")]);
+    let file = base.path().join("tenants/brandt.yaml");
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, good.replace("inbound: LyncFirst", "inbound: CicFirst")).unwrap();
+    until("CIC comes first", || (first_trunk(&up) == "cic").then_some(()));
+    broken(&file);
+    fs::copy(top().join("examples/tenants/cascade.yaml"), file.with_file_name("cascade.yaml")).unwrap();
+    let args = ["call", "route", "--tenant", "cascade", "--called", "+12065550103"];
+    until("the new tenant is there", || (up.ask(&args).code != 65).then_some(()));
+    let said = up.end().ended(0).err;
+    let events: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{said}"))).collect();
+    let of = |event: &str| events.iter().find(|e| e["event"] == event).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!((&of("in_force")["tenant"], &of("in_force")["generation"]), (&"brandt".into(), &2.into()));
+    let found = &of("rejected")["diagnostics"][0];
+    assert_eq!((&found["line"], &found["path"]), (&12.into(), &"spec.model".into()), "{said}");
+
+    let base = one_example("brandt");
+    broken(&base.path().join("tenants/brandt.yaml"));
+    let said = Running::in_words(&["--tenants", &path(&base, "tenants")]).end().ended(0).err;
+    assert!(said.contains("brandt.yaml:12:10: error: unknown value `OnTheMoon`\n   |\n12 |"), "{said}");
+    assert!(said.ends_with("mend the file and save it\n"), "{said}");
+}
+
 #[test]
 fn a_file_that_goes_away_is_told_of_and_a_mark_deletes() {
     let base = one_example("brandt");

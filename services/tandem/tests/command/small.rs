@@ -41,6 +41,11 @@ fn a_wrong_command_line_is_2() {
     check(&["up", "--listen", "public"], "NAME=udp:ADDRESS:PORT");
     check(&["call", "route", "--tenant", "brandt"], "--called");
     check(&["up", "--dev", "--callers", "x.yaml"], "--callers");
+    for json in [&["--output", "json"][..], &["--output=json"]] {
+        let said = run(&[&["fly"][..], json].concat()).ended(2);
+        let said: serde_json::Value = serde_json::from_str(&said.err).unwrap();
+        assert!(said["exit"] == 2 && said["error"].as_str().unwrap().starts_with("unrecognized"), "{said}");
+    }
 }
 
 #[test]
