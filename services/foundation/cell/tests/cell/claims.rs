@@ -37,6 +37,33 @@ async fn what_another_tenant_claims_is_refused_without_its_name_and_free_when_re
     assert_eq!(owners, ["acme", "beta", "beta"]);
 }
 
+/// A domain that callers ask for and a name of a certificate are claimed as an address is.
+#[tokio::test]
+async fn a_domain_and_a_certificate_are_one_tenants_alone() {
+    let named = "[{source: 10.9.0.1}, {domain: sip.acme.example}, {certificate: sbc.acme.example}]";
+    let desk = Desk::with(&[("acme.yaml", &document("acme", "Acme", named))]).await;
+    desk.file("acme.yaml", |f| in_force(f, "acme") == Some(1)).await;
+    for (ingress, words) in [
+        ("{domain: SIP.acme.example}", "the domain sip.acme.example at listener main is another tenant's"),
+        (
+            "{certificate: sbc.acme.example, called: [\"+4930\"]}",
+            "whose certificate names sbc.acme.example are",
+        ),
+    ] {
+        let ingress = format!("[{{source: 10.9.0.2}}, {ingress}]");
+        desk.save("beta.yaml", &document("beta", "Beta", &ingress));
+        let is =
+            |f: &FileStatus| f.is_rejected() && f.diagnostics.iter().any(|d| d.to_string().contains(words));
+        let refused = desk.file("beta.yaml", is).await;
+        let said = refused.diagnostics.iter().map(ToString::to_string).collect::<String>();
+        assert!(said.contains("INGRESS_TAKEN") && said.contains("spec.trunks[0].ingress[1]"), "{said}");
+        assert!(desk.tenant("beta").is_none() && desk.claims().len() == 3);
+    }
+    // A name of its own is nobody's but beta's.
+    desk.save("beta.yaml", &document("beta", "Beta", "[{source: 10.9.0.2}, {domain: sip.beta.example}]"));
+    desk.file("beta.yaml", |f| in_force(f, "beta") == Some(1)).await;
+}
+
 #[tokio::test]
 async fn two_tenants_share_a_carrier_by_called_numbers() {
     // All in remote control: one carrier's gateway in the cloud is the gateway of many.
