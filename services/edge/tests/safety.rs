@@ -268,6 +268,13 @@ async fn past_the_limit_of_transactions_callers_are_told_when_to_come_back() {
     gateway.expect("SIP/2.0 180").await;
     gateway.send(&within("ACK", 1, &ok, "UDP", gateway.addr(), true, &ok)).await;
     cic.expect("ACK").await;
+    // Nor is a call for help refused, nor what ends a call that stands.
+    cic.send(&cic.request("INVITE", "sip:112@cic.acme.example", "l4", "")).await;
+    let help = gateway.expect("INVITE").await;
+    assert!(help.starts_with("INVITE sip:112@"), "{help}");
+    gateway.send(&within("BYE", 2, &ok, "UDP", gateway.addr(), true, &ok)).await;
+    cic.expect("BYE").await;
+    assert_eq!(bed.edge.stats().overloaded, 1);
 }
 
 /// The rescue centre sees the site's callback number and calls it: Jane, who called for help, gets the call.

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use tandem_domain::id::TrunkName;
+use tandem_domain::routing::attempt::{Facts, Method};
+use tandem_domain::routing::decide;
+use tandem_domain::routing::trail::NoTrail;
 use tandem_domain::tenant::{Config as Policy, Trunk};
 use tandem_domain::view::TenantView;
 use tandem_sip::message::{
@@ -14,6 +17,7 @@ use tandem_sip::transaction::{Peer, Transport};
 use tandem_sip::write::Response;
 
 use super::{Engine, State};
+use crate::attempt::Said;
 use crate::config::Strangers;
 use crate::seldom::{self, Due};
 use crate::tenancy::{self, Belongs, Stranger};
@@ -94,7 +98,11 @@ impl Engine {
         if keys.method == "BYE" {
             self.state.ending = Some((owner.tenant.id().clone(), keys.call_id.to_owned()));
         }
-        match self.proxy.on_request(message, &keys, owner.scope, peer, now) {
+        let mut incoming = self.proxy.on_request(message, &keys, owner.scope, peer, now);
+        if incoming == Incoming::Full && calls_for_help(message, &keys, &owner) {
+            incoming = self.proxy.on_call_for_help(message, &keys, owner.scope, peer, now);
+        }
+        match incoming {
             Incoming::Handled => {}
             Incoming::Asked(id) => self.asked(id, message, &keys, &owner, peer, now),
             Incoming::Full => {
@@ -227,6 +235,14 @@ impl Engine {
         };
         self.refuse(message, &refusal, peer, now);
     }
+}
+
+/// Whether a request is a call for help, to which no limit applies (domain rules 9.1).
+fn calls_for_help(message: &Message<'_>, keys: &Keys<'_>, owner: &Owner) -> bool {
+    let Some(trunk) = owner.trunk.as_ref().filter(|_| keys.method == "INVITE") else { return false };
+    let said = Said::read(message, keys);
+    decide(&owner.tenant, &said.attempt(trunk.as_str(), Method::Invite), &Facts::default(), &mut NoTrail)
+        .emergency
 }
 
 /// OPTIONS that asks whether the edge lives; REGISTER, of which it knows nothing.

@@ -20,7 +20,7 @@ mod layer;
 mod server;
 
 pub use client::{ClientId, ClientState};
-pub use layer::{Event, Full, Layer, Limits, Received};
+pub use layer::{Event, Full, Layer, Limits, Received, Room};
 pub use server::{ServerId, ServerKey, ServerState};
 
 use std::net::SocketAddr;

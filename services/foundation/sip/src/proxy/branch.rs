@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::message::Header;
 use crate::time::{Deadlines, Handle, Now};
-use crate::transaction::{ClientId, Packet, Peer, ServerId};
+use crate::transaction::{ClientId, Packet, Peer, Room, ServerId};
 
 use super::core::Wait;
 
@@ -135,6 +135,8 @@ pub(super) struct Call {
     pub(super) server_gone: bool,
     pub(super) scope: u64,
     pub(super) upstream: Peer,
+    /// Which room its transactions may take.
+    pub(super) room: Room,
     /// The request as it came, until it is answered.
     pub(super) request: Option<Packet>,
     pub(super) invite: bool,

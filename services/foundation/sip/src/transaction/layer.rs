@@ -21,6 +21,25 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// How many there may be with those that may take the reserve: an eighth more.
+    const fn of(self, room: Room) -> usize {
+        match room {
+            Room::Usual => self.transactions_max,
+            Room::Reserve => self.transactions_max.saturating_add(self.transactions_max / 8 + 8),
+        }
+    }
+}
+
+/// Which room a transaction may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// Up to [`Limits::transactions_max`].
+    Usual,
+    /// The reserve beyond it: for what ends calls, what belongs to one that stands, and calls for help.
+    Reserve,
+}
+
 /// There are as many transactions as there may be: answer 503, statelessly.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("there are as many transactions as allowed")]
@@ -140,7 +159,23 @@ impl Layer {
         packet: Packet,
         now: Now,
     ) -> Result<(), Full> {
-        if self.len() >= self.limits.transactions_max {
+        self.request_in(Room::Usual, id, invite, peer, packet, now)
+    }
+
+    /// The same in this room.
+    ///
+    /// # Errors
+    /// [`Full`]; nothing is sent.
+    pub fn request_in(
+        &mut self,
+        room: Room,
+        id: ClientId,
+        invite: bool,
+        peer: Peer,
+        packet: Packet,
+        now: Now,
+    ) -> Result<(), Full> {
+        if self.len() >= self.limits.of(room) {
             return Err(Full);
         }
         let client = Client::new(invite, peer, packet.clone(), now, &self.timers);
@@ -205,6 +240,21 @@ impl Layer {
         peer: Peer,
         now: Now,
     ) -> Result<Received, Full> {
+        self.on_request_in(Room::Usual, key, method, peer, now)
+    }
+
+    /// The same in this room.
+    ///
+    /// # Errors
+    /// [`Full`]: a new one, and there is no room.
+    pub fn on_request_in(
+        &mut self,
+        room: Room,
+        key: ServerKey,
+        method: &[u8],
+        peer: Peer,
+        now: Now,
+    ) -> Result<Received, Full> {
         let ack = method == b"ACK";
         if let Some(id) = self.by_key.get(&key).copied()
             && let Some(server) = self.servers.get_mut(id.0)
@@ -226,7 +276,7 @@ impl Layer {
         if ack {
             return Ok(Received::Ack);
         }
-        if self.len() >= self.limits.transactions_max {
+        if self.len() >= self.limits.of(room) {
             return Err(Full);
         }
         let id = ServerId(self.servers.insert(Server::new(key, method == b"INVITE", peer)));

@@ -22,6 +22,8 @@ use tandem_sip::transaction::{Peer, Transport};
 
 /// Few, so that a script reaches the limit.
 const TRANSACTIONS_MAX: usize = 24;
+/// With the reserve for what is in a dialog, and for CANCEL.
+const TRANSACTIONS_MOST: usize = TRANSACTIONS_MAX + TRANSACTIONS_MAX / 8 + 8;
 /// Longer than every timer: Timer C, then a cancelled branch's wait, then 64 x T1 twice, and ringing.
 const LONGEST: Duration = Duration::from_secs(1_200);
 

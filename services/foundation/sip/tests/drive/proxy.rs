@@ -8,7 +8,7 @@ use tandem_sip::message::{Header, Message, Start, Table, Via, check_request, lis
 use tandem_sip::proxy::{CallId, Config, Incoming, Listener, Output, Proxy, Target};
 use tandem_sip::transaction::{Limits, Packet, Peer, Transport};
 
-use super::{LONGEST, PAUSES, STATUSES, Script, TRANSACTIONS_MAX, peer};
+use super::{LONGEST, PAUSES, STATUSES, Script, TRANSACTIONS_MAX, TRANSACTIONS_MOST, peer};
 
 const METHODS: [&str; 8] = ["INVITE", "BYE", "OPTIONS", "ACK", "CANCEL", "REFER", "PRACK", "X-ODD"];
 /// Sent requests that can still be answered.
@@ -263,7 +263,7 @@ impl Driven {
             assert!(!self.gone.contains(&id), "told of a call that is gone");
         }
         let (calls, transactions) = self.proxy.held();
-        assert!(transactions <= TRANSACTIONS_MAX && calls <= transactions, "{calls} {transactions}");
+        assert!(transactions <= TRANSACTIONS_MOST && calls <= transactions, "{calls} {transactions}");
         exhausted
     }
 

@@ -153,6 +153,21 @@ fn a_503_for_want_of_room_says_when_to_come_again_spread_by_half() {
     assert!(waits.first() >= Some(&10) && waits.last() <= Some(&30) && waits.len() > 10, "{waits:?}");
 }
 
+/// RFC 3261 21.5.4: whoever has no room for another call still lets one go.
+#[test]
+fn what_ends_a_call_is_not_refused_for_want_of_room() {
+    let mut rig = rig_with(|config| config.limits.transactions_max = 2);
+    let id = rig.asked(&invite("z9hG4bK1"));
+    rig.route(id, &[target(1, A)], None);
+    let to_a = rig.to(A).pop().unwrap();
+    assert_eq!(rig.request(&invite("z9hG4bK2").replace("one@", "two@")), Incoming::Full);
+    rig.response(&reply(&to_a, "180 Ringing", ""));
+    rig.to(CALLER);
+    assert_eq!(rig.request(&invite("z9hG4bK1").replace("INVITE", "CANCEL")), Incoming::Handled);
+    assert!(rig.to(CALLER).iter().any(|sent| sent.starts_with("SIP/2.0 200 ")));
+    assert!(rig.to(A).iter().any(|sent| sent.starts_with("CANCEL ")));
+}
+
 /// RFC 3261 9.1: 64 x T1 after its CANCEL a request counts as cancelled, whatever rings on.
 #[test]
 fn what_rings_on_after_its_cancel_is_over_in_time() {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::message::{Header, Message};
 use crate::time::Now;
-use crate::transaction::{Packet, Peer};
+use crate::transaction::{Packet, Peer, Room};
 use crate::write::{Response, WriteError, cancel};
 
 use super::super::branch::{After, Branch, Cancel, Cause, Heard, Target};
@@ -102,14 +102,14 @@ impl Proxy {
                 loop_digest: call.loop_digest.unwrap_or_else(|| routing::loop_digest(config, request)),
             };
             build(config, request, &parts, out)?;
-            Ok((Packet::from(&**out), call.invite, parts.loop_digest))
+            Ok((Packet::from(&**out), call.invite, call.room, parts.loop_digest))
         });
-        let (packet, invite, loop_digest) = match built {
+        let (packet, invite, room, loop_digest) = match built {
             Some(Ok(built)) => built,
             Some(Err(refusal)) => return self.answer(id, refusal, &[], now),
             None => return,
         };
-        if self.layer.request(client, invite, peer, Arc::clone(&packet), now).is_err() {
+        if self.layer.request_in(room, client, invite, peer, Arc::clone(&packet), now).is_err() {
             return self.refuse_for_now(id, now);
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
@@ -160,7 +160,7 @@ impl Proxy {
         let mut bytes = Vec::with_capacity(512);
         if let Some(Ok(())) = self.with(&packet, |m| cancel(m, &mut bytes)) {
             // At the limit of transactions the branch ends by its own time.
-            let _ = self.layer.request(own, false, peer, bytes.into(), now);
+            let _ = self.layer.request_in(Room::Reserve, own, false, peer, bytes.into(), now);
         }
         self.collect();
     }

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::message::{Keys, Message};
 use crate::time::Now;
-use crate::transaction::{Packet, Peer, Received, ServerId};
+use crate::transaction::{Packet, Peer, Received, Room, ServerId};
 use crate::write::Response;
 
 use super::super::branch::{After, Branch, Call};
@@ -24,14 +24,40 @@ impl Proxy {
         from: Peer,
         now: Now,
     ) -> Incoming {
+        self.on_request_in(Room::Usual, message, keys, scope, from, now)
+    }
+
+    /// A call for help came, for which there was no room: it may take the reserve.
+    pub fn on_call_for_help(
+        &mut self,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        scope: u64,
+        from: Peer,
+        now: Now,
+    ) -> Incoming {
+        self.on_request_in(Room::Reserve, message, keys, scope, from, now)
+    }
+
+    fn on_request_in(
+        &mut self,
+        room: Room,
+        message: &Message<'_>,
+        keys: &Keys<'_>,
+        scope: u64,
+        from: Peer,
+        now: Now,
+    ) -> Incoming {
         let (method, uri) = (keys.method, keys.uri);
+        // New calls are refused for want of room, never what ends one or belongs to one that stands.
+        let room = if keys.is_in_dialog() || method == "CANCEL" { Room::Reserve } else { room };
         if method == "BENOTIFY" {
             // MS-SIP: nobody answers it, so that nobody waits for it: not for us to begin a transaction either.
             self.pass_unanswered(message, uri, scope, from);
             return Incoming::Handled;
         }
         let key = routing::server_key(&self.config, message, keys, method, scope);
-        let received = self.layer.on_request(key, method.as_bytes(), from, now);
+        let received = self.layer.on_request_in(room, key, method.as_bytes(), from, now);
         self.collect();
         match received {
             Err(_) => Incoming::Full,
@@ -44,7 +70,7 @@ impl Proxy {
                 self.cancel(message, keys, scope, server, from, now);
                 Incoming::Handled
             }
-            Ok(Received::New(server)) => self.new_request(message, keys, scope, (server, from), now),
+            Ok(Received::New(server)) => self.new_request(message, keys, scope, (server, from, room), now),
         }
     }
 
@@ -53,7 +79,7 @@ impl Proxy {
         message: &Message<'_>,
         keys: &Keys<'_>,
         scope: u64,
-        (server, upstream): (ServerId, Peer),
+        (server, upstream, room): (ServerId, Peer, Room),
         now: Now,
     ) -> Incoming {
         let id = CallId::of(server);
@@ -64,6 +90,7 @@ impl Proxy {
             server_gone: false,
             scope,
             upstream,
+            room,
             request: Some(Packet::from(message.bytes())),
             invite: method == "INVITE",
             initial: !has_to_tag,
