@@ -94,12 +94,12 @@ impl Because {
     }
 }
 
-/// Reasons as text: `+` decided, `-` lost, `*` applied.
+/// Reasons as text: `+` decided, `-` lost, `·` applied.
 pub(crate) fn reasons(steps: &Steps) -> Vec<String> {
     let mark = |verdict| match verdict {
         Verdict::Won => '+',
         Verdict::Lost => '-',
-        Verdict::Applied => '*',
+        Verdict::Applied => '·',
     };
     steps.0.iter().map(|s| format!("{} {}: {}", mark(s.verdict), s.rule.name(), s.words)).collect()
 }

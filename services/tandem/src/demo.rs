@@ -132,9 +132,10 @@ async fn demonstrate(
     if !global.json() {
         show::line(&format!(
             "Tandem runs; tenants: {}. Gateways, CIC and Lync are simulators, each element at its own address\n\
-             in {}; nothing here was verified against a real CIC or Lync.",
+             in {}; nothing here was verified against a real CIC or Lync.{}",
             house.tenants,
-            block.words()
+            block.words(),
+            if args.all { "" } else { report::LEGEND }
         ))?;
     }
     let stages: Vec<Stage> =

@@ -448,7 +448,10 @@ proptest! {
         let pairs = plan.hops.windows(2).filter(|w| w[1].join == tandem_domain::routing::plan::Join::Next).count();
         let legs = plan.legs.iter().filter(|l| !l.side && l.letter != 'a').count();
         prop_assert_eq!(legs, pairs, "{}", plan.hops_words());
-        if plan.rejected.is_none() {
+        if plan.rejected.is_some() {
+            let audio = (plan.anchor, plan.anchored_at.is_some(), plan.media_crossings);
+            prop_assert_eq!(audio, (tandem_domain::routing::plan::Anchor::None, false, (0, 0)));
+        } else {
             let at = |e: Element| -> Vec<Option<Number>> {
                 plan.hops.iter().filter(|h| h.element == e && h.join == tandem_domain::routing::plan::Join::Next)
                     .map(|h| h.number).collect()

@@ -12,6 +12,11 @@ const GREEN: &str = "32";
 const RED: &str = "31";
 const BOLD: &str = "1";
 
+/// How to read a call.
+pub(crate) const LEGEND: &str = "\n\n\
+    Each call is a ladder (~ crosses the WAN) with who decided each hop; under it what was seen, and of\n\
+    each decision of Tandem's the rules that were considered: + decided, - lost, \u{b7} applied.";
+
 /// What a call is.
 fn title(outcome: &Outcome) -> String {
     let scene = &outcome.scene;

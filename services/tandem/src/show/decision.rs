@@ -9,10 +9,11 @@ use tandem_proto::routing::v1::route::Carriage;
 /// Writes a decision, without colour.
 pub(crate) fn text(decision: &pb::Decision) -> String {
     let mut out = String::new();
-    let called = if decision.called.is_empty() { "(no number)" } else { &decision.called };
-    let _ = writeln!(out, "called    {called}{}", owner(decision.owner.as_ref()));
     if decision.emergency {
-        out.push_str("emergency nothing else applies\n");
+        out.push_str("called    for help: nothing else applies\n");
+    } else {
+        let called = if decision.called.is_empty() { "(no number)" } else { &decision.called };
+        let _ = writeln!(out, "called    {called}{}", owner(decision.owner.as_ref()));
     }
     match &decision.outcome {
         Some(Outcome::Route(route)) => self::route(&mut out, route),

@@ -41,7 +41,21 @@ fn what_is_assumed_is_believed() {
     assert_ne!(ask(&[]), ask(&["--wan-lost", "--cic-silent", "60"]));
     // Without the WAN nothing is heard of CIC, so that it is no target any more.
     assert!(ask(&[]).contains("target 1   cic"), "{}", ask(&[]));
-    assert!(ask(&["--wan-lost"]).contains("target 1   lync"), "{}", ask(&["--wan-lost"]));
+    let lost = ask(&["--wan-lost"]);
+    assert!(
+        lost.contains("target 1   lync") && lost.contains("CIC in the cloud is lost with the WAN"),
+        "{lost}"
+    );
+    let silent = ask(&["--cic-silent", "60"]);
+    assert!(silent.contains("CIC in the cloud has been silent for 60 s"), "{silent}");
+    // A call for help is said to be one, once, and with its way out.
+    let help = run(&[&args[..], &["999", "--from", "cic"]].concat()).ended(0).out;
+    assert!(
+        help.contains("called     for help\n") && help.matches("emergency        9.1").count() == 1,
+        "{help}"
+    );
+    let help = run(&["call", "route", "--tenant", TENANT, "--called", "112", "--from", "cic"]).ended(0).out;
+    assert!(help.starts_with("called    for help: nothing else applies\n"), "{help}");
 }
 
 #[test]

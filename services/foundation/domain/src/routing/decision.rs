@@ -61,7 +61,7 @@ pub enum Owner {
 /// How an element carries a route out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Carriage {
-    /// The ingress trunk takes redirects: 302 with the targets.
+    /// The ingress trunk takes redirects, and no treatment may follow: 302 with the targets.
     Redirect,
     /// The element stays in the way as a proxy.
     Proxy,

@@ -245,7 +245,8 @@ pub fn decision(decision: &Decision) -> String {
     let mut row = |label: &str, text: &str| {
         let _ = writeln!(out, "  {label:<10} {}", wrapped(text, 13));
     };
-    let called = decision.called.map_or_else(|| "no number".into(), |n| n.to_string());
+    let none = if decision.emergency { "for help" } else { "no number" };
+    let called = decision.called.map_or_else(|| none.into(), |n| n.to_string());
     row("called", &called);
     row("owner", &owner(decision));
     match &decision.outcome {
@@ -344,10 +345,10 @@ fn treatment(treatment: &Treatment) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// Every rule that was considered: `+` won, `-` lost, `·` applied.
+/// Every rule that was considered: `+` decided, `-` lost, `·` applied.
 #[must_use]
 pub fn reasons(trail: &Steps) -> String {
-    let mut out = String::from("  why\n");
+    let mut out = String::from("  why (+ decided, - lost, · applied)\n");
     // A decision and a plan of one call consider some rules twice, with one outcome: that is said once.
     let fresh = |at: &usize| !trail.0[..*at].contains(&trail.0[*at]);
     for Step { rule, verdict, words } in (0..trail.0.len()).filter(fresh).map(|at| &trail.0[at]) {

@@ -63,10 +63,13 @@ impl<'a> Call<'a> {
         trail: &mut T,
     ) -> Result<Next, Reason> {
         if self.survivable() {
-            let seconds = self.facts.cic_silent_seconds.unwrap_or_default();
-            trail.step(Rule::Survivable, Verdict::Won, || {
-                format!("the CIC in the cloud has been silent for {seconds} s: the survivable rules hold")
-                    .into()
+            trail.step(Rule::Survivable, Verdict::Won, || match self.facts.cic_silent_seconds {
+                // How long it is that somebody assumes it says nothing of.
+                Some(seconds) if !self.facts.wan_lost => {
+                    format!("the CIC in the cloud has been silent for {seconds} s: the survivable rules hold")
+                        .into()
+                }
+                _ => "the CIC in the cloud is lost with the WAN: the survivable rules hold".into(),
             });
             return self.survive(number, owned, trail);
         }

@@ -164,9 +164,7 @@ impl<'c, 'a> Planner<'c, 'a> {
     /// Who is called.
     fn aim<T: Trail>(&self, trail: &mut T) -> Result<Aim<'a>, (Option<Number>, Reason)> {
         if self.call.is_emergency() {
-            trail.step(Rule::Emergency, Verdict::Won, || {
-                "an emergency call: out by a gateway, before everything".into()
-            });
+            // The decision says so, with the reason.
             return Ok(Aim { number: None, owned: Owned::pstn(), rings_at_once: false });
         }
         let called = self.call.number(trail).map_err(|r| (None, r))?;
@@ -275,7 +273,11 @@ impl<'c, 'a> Planner<'c, 'a> {
                 .map(|(element, site)| (element, self.config.site(site).name.clone())),
             srtp_mixed: wants.mixed,
             signalling_crossings: crossing(&legs),
-            media_crossings: media::crossings(steps, &self.stand, self.server_may_come(&way)),
+            media_crossings: if rejected.is_some() {
+                (0, 0)
+            } else {
+                media::crossings(steps, &self.stand, self.server_may_come(&way))
+            },
             mediation_sessions: count(steps.iter().filter(|s| s.element == Element::Med).count()),
             legs,
             features,
