@@ -94,15 +94,15 @@ fn attempt(
     }
 }
 
-fn text(value: &[u8]) -> String {
+pub(crate) fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).into_owned()
 }
 
-fn key(key: &Key) -> String {
+pub(crate) fn key(key: &Key) -> String {
     format!("{}/{}", key.kind, key.key)
 }
 
-fn tenant(tenant: &TenantId) -> String {
+pub(crate) fn tenant(tenant: &TenantId) -> String {
     format!("{}.{:x}", tenant.name, tenant.incarnation.0)
 }
 

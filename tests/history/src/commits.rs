@@ -35,7 +35,25 @@ pub(crate) fn check(history: &History, report: &mut Report) {
         let at = places.first().map(|(_, entries)| entries[0].revision);
         outcomes(history, *id, attempts, at, report);
     }
+    writable(history, report);
     count(history, report);
+}
+
+/// After the last disturbance something is acknowledged as replicated in each shard that anybody went on writing to.
+fn writable(history: &History, report: &mut Report) {
+    let Some(last) = history.disturbances.iter().max_by_key(|d| d.from) else { return };
+    for shard in history.log.keys() {
+        let mut after = history
+            .attempts
+            .iter()
+            .filter(|a| a.shard == *shard && a.replicated && a.asked > last.from)
+            .peekable();
+        let asked = after.peek().is_some();
+        if asked && !after.any(|a| matches!(a.outcome, Outcome::Committed(_))) {
+            let what = format!("shard {shard} was never written to again after {}", last.what);
+            report.broke_by(Promise::StaysUnwritable, what);
+        }
+    }
 }
 
 /// The attempts of each commit, in the order of their answers.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{Cause, Entry, Follower, History, Id, Promise, Record, Report, Revision, Saw, Shard};
+use crate::{Cause, Change, Entry, Follower, History, Id, Promise, Record, Report, Revision, Saw, Shard};
 
 /// Records by tenant and key: version and value.
 type View = BTreeMap<(String, String), (Revision, String)>;
@@ -98,14 +98,25 @@ impl<'a> Walk<'a> {
             }
         }
         for key in expected.keys().filter(|key| !self.view.contains_key(*key)) {
-            let goes = |e: &Entry| {
-                e.tenant == key.0 && e.changes.iter().any(|c| c.key == key.1 && c.value.is_none())
-            };
-            if !self.log[next..].iter().any(goes) && self.history.disturbances.is_empty() {
+            if !self.may_be_gone(key, next) {
                 wrong.push(format!("was not listed {key:?}, which is there at {at}"));
             }
         }
         wrong.iter().for_each(|what| self.broke(Promise::WrongListing, what));
+    }
+
+    /// Whether a listing may have met the end of a record that was there before this place: it comes later in the log; or,
+    /// where something was done to the store, in what did not survive, for somebody asked for it, or it ends by itself.
+    fn may_be_gone(&self, (tenant, key): &(String, String), place: usize) -> bool {
+        let ends = |c: &Change| c.key == *key && c.value.is_none();
+        let ours = |e: &&Entry| e.tenant == *tenant;
+        let later = self.log[place..].iter().filter(ours).flat_map(|e| &e.changes).any(ends);
+        if later || self.history.disturbances.is_empty() {
+            return later;
+        }
+        let attempts = self.history.attempts.iter().filter(|a| a.tenant == *tenant);
+        let was = self.log[..place].iter().filter(ours).flat_map(|e| &e.changes).rfind(|c| c.key == *key);
+        attempts.flat_map(|a| &a.changes).any(ends) || was.is_some_and(|c| c.token.is_some())
     }
 
     fn entries(&mut self, entries: &[Entry]) {

@@ -164,8 +164,11 @@ pub struct Follower {
 pub enum Told {
     /// Everything that there is; what was told before is void.
     Snapshot(BTreeMap<String, Version>),
-    /// One key's change; without a value: it is no more.
+    /// One key's change; without a value: it is no more. To a watcher that coalesces: its latest state, as of a
+    /// revision.
     Change(String, Revision, Option<String>),
+    /// It was broken off, and goes on from where everything was told: what was told after that may be told again.
+    Resumed,
     /// Its place is lost: a snapshot must follow.
     Expired,
 }
@@ -188,7 +191,7 @@ pub struct Watcher {
     pub of: (Shard, String),
     /// The keys that it watches begin so.
     pub prefix: String,
-    /// Whether steps between may be left out: of each key the last one must come.
+    /// Whether steps between may be left out: of each key the last one must come. Its values tell its versions apart.
     pub coalesces: bool,
     /// What it was told, in order, over all its connections.
     pub told: Vec<Told>,

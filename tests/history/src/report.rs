@@ -42,6 +42,8 @@ pub enum Promise {
     WrongListing,
     /// The log is not cut before its time, nor the entry before the newest ever.
     WrongTrim,
+    /// What was disturbed can be written to again.
+    StaysUnwritable,
     /// Nobody is told to list anew while nothing is done to the store.
     NeedlessResync,
     /// A watcher is told the last of each key; and each change, unless it coalesces.
@@ -94,6 +96,10 @@ pub struct Measured {
     pub compacted: u64,
     /// Likewise.
     pub diverged: u64,
+    /// What watchers that coalesce were told one by one, and how often they went on from their place.
+    pub told: u64,
+    /// Likewise.
+    pub resumed: u64,
     /// The longest time between two acknowledgements, microseconds.
     pub silence: u64,
 }

@@ -276,6 +276,14 @@ fn what_a_follower_was_not_shown_right_is_found() {
     };
     assert!(check(&spoilt(stopped)).kept(), "one that was stopped need not see the end");
     found(&spoilt(|h| h.followers[1].saw[0].1 = listed(vec![], Some(2))), Promise::WrongListing);
+    // Also when something was done to the store: nobody ever asked for the end of `a`.
+    let disturbed = |h: &mut History, left: Record| {
+        let what = "failover".to_owned();
+        h.disturbances.push(Disturbance { what, from: 0, until: 90, overlap: 0, loses: false });
+        h.followers[1].saw[0].1 = listed(vec![left], Some(2));
+    };
+    found(&spoilt(|h| disturbed(h, record("b", "1", 2))), Promise::WrongListing);
+    assert!(check(&spoilt(|h| disturbed(h, record("a", "1", 1)))).kept(), "`b` is deleted later");
 }
 
 /// The follower that came late saw this of another history after its first batch, and then what is given.
@@ -308,7 +316,8 @@ fn a_follower_that_saw_what_did_not_survive_must_be_told() {
     );
     found(&diverged(vec![]), Promise::NotConverged);
     found(&diverged(vec![Saw::Resync(Cause::Diverged)]), Promise::NotConverged);
-    found(&diverged(vec![Saw::Resync(Cause::Diverged), listed(vec![], Some(12))]), Promise::NotConverged);
+    let empty = vec![Saw::Resync(Cause::Diverged), listed(vec![], Some(12))];
+    all_found(&diverged(empty), &[Promise::WrongListing, Promise::NotConverged]);
     let needless = |h: &mut History| {
         h.followers[1].saw.push((SHARD, Saw::Resync(Cause::Diverged)));
         h.followers[1].saw.push((SHARD, whole()));
@@ -369,6 +378,20 @@ fn what_a_watcher_was_not_told_right_is_found() {
     let invented = |h: &mut History| told(h, 0)[2] = Told::Change("a".into(), 10, Some("9".into()));
     found(&spoilt(invented), Promise::WatchInvented);
     let gone = |h: &mut History| told(h, 1).push(Told::Change("a".into(), 13, None));
+    let stale = |h: &mut History| told(h, 1)[1] = Told::Change("a".into(), 10, Some("3".into()));
+    found(&spoilt(stale), Promise::WatchMissed);
+    let back = |h: &mut History| {
+        let (one, other) = (Told::Change("a".into(), 13, Some("4".into())), told(h, 1)[2].clone());
+        told(h, 1).extend([one, other]);
+    };
+    all_found(&spoilt(back), &[Promise::WatchOutOfOrder, Promise::WatchMissed]);
+    // Who goes on from its place may be told again what came after it.
+    let on = |h: &mut History| {
+        let again = told(h, 1)[1].clone();
+        let last = told(h, 1)[2].clone();
+        told(h, 1).extend([Told::Resumed, again, last]);
+    };
+    assert!(check(&spoilt(on)).kept());
     all_found(&spoilt(gone), &[Promise::WatchMissed, Promise::WatchInvented]);
     // After an expiry the snapshot that follows is the truth, whatever was missed.
     let expired = |h: &mut History| {
@@ -377,4 +400,19 @@ fn what_a_watcher_was_not_told_right_is_found() {
         told(h, 0).extend([Told::Expired, Told::Snapshot(BTreeMap::from([("a".into(), last)]))]);
     };
     assert!(check(&spoilt(expired)).kept());
+}
+
+#[test]
+fn a_shard_that_is_never_written_to_again_is_found() {
+    let disturbed = |outcome| {
+        spoilt(|h| {
+            let (what, until) = ("failover".to_owned(), 170);
+            h.disturbances.push(Disturbance { what, from: 160, until, overlap: 0, loses: false });
+            h.attempts.push(attempt(23, put("x", "1"), outcome));
+        })
+    };
+    // Refused is answered by one that could write; it did not.
+    for outcome in [Outcome::Unavailable, Outcome::Indeterminate, Outcome::Refused] {
+        found(&disturbed(outcome), Promise::StaysUnwritable);
+    }
 }

@@ -48,7 +48,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tandem-servers", &["tandem-store"]),
     // A judge that shared code with the judged would prove nothing.
     ("tandem-history", &[]),
-    ("tandem-faults", &["tandem-domain", "tandem-store", "tandem-servers", "tandem-history"]),
+    (
+        "tandem-faults",
+        &[
+            "tandem-domain",
+            "tandem-store",
+            "tandem-cell",
+            "tandem-runtime",
+            "tandem-servers",
+            "tandem-history",
+        ],
+    ),
 ];
 
 const SERVICE: &[&str] =

@@ -7,6 +7,7 @@ use tandem_domain::id::TenantId;
 use tandem_faults::dice::Dice;
 use tandem_faults::load::{Load, Pace};
 use tandem_faults::record::{self, Recorder};
+use tandem_faults::watchers::Watchers;
 use tandem_history::{Disturbance, History, Report};
 use tandem_store::redis::{Redis, Settings};
 use tandem_store::{Backend, World};
@@ -86,6 +87,7 @@ pub(crate) struct Round {
     pub(crate) dice: Dice,
     stores: Vec<Arc<dyn Backend>>,
     load: Load,
+    watchers: Watchers,
 }
 
 impl Round {
@@ -99,9 +101,10 @@ impl Round {
             redis.check().await.map_err(|e| e.to_string())?;
             stores.push(Arc::new(redis));
         }
-        let load = Load::begin(stores.clone(), tenants, PACE, &mut dice);
+        let load = Load::begin(stores.clone(), tenants.clone(), PACE, &mut dice);
+        let watchers = Watchers::begin(&stores, &load.recorder, &tenants, &mut dice).await?;
         tokio::time::sleep(Duration::from_millis(400 + dice.roll(600))).await;
-        Ok(Self { recorder: Arc::clone(&load.recorder), dice, stores, load })
+        Ok(Self { recorder: Arc::clone(&load.recorder), dice, stores, load, watchers })
     }
 
     /// Goes on for a while after the fault, and ends all writing.
@@ -114,8 +117,11 @@ impl Round {
 
     /// Reads what survived, and judges.
     pub(crate) async fn judge(mut self, done: Done) -> Result<Judged, String> {
+        // The processes that are watched by leave before the logs end.
+        let watchers = self.watchers.end(SHOWN_WITHIN).await;
         let followers = self.load.end_following(SHOWN_WITHIN, &mut self.dice).await;
-        let mut history = History { attempts: self.recorder.attempts(), followers, ..History::default() };
+        let attempts = self.recorder.attempts();
+        let mut history = History { attempts, followers, watchers, ..History::default() };
         let (detected, unasked) = (done.detected, done.unasked);
         history.disturbances.push(done.disturbance);
         for shard in self.load.shards() {
@@ -129,14 +135,15 @@ impl Round {
     }
 }
 
-/// How long after the fault the last shard of those that were written to was written to again.
+/// How long after the fault the last shard of those that were written to was written to again. One that never was is the
+/// judge's to find.
 fn writable(history: &History) -> u64 {
     let from = history.disturbances[0].from;
     let first = |shard: &u16| {
         let after = history.attempts.iter().filter(|a| a.shard == *shard && a.replicated);
         let done = |a: &&tandem_history::Attempt| matches!(a.outcome, tandem_history::Outcome::Committed(_));
         // What was answered at once was under way when it happened.
-        after.filter(|a| a.asked > from).find(done).map_or(0, |a| a.answered - from)
+        after.filter(|a| a.asked > from).find(done).map(|a| a.answered - from)
     };
-    history.log.keys().map(first).max().unwrap_or_default()
+    history.log.keys().filter_map(first).max().unwrap_or_default()
 }

@@ -46,7 +46,7 @@ impl Table {
         row.unasked += u64::from(judged.unasked);
         println!(
             "{kind:<18} seed {seed:>16}: {word}; committed {} ({} replicated), refused {}, indeterminate {}, unavailable \
-            {}, lost local {}, lost outside {}, holders {}, overlap {}, writable {}, resyncs {}{unasked}",
+            {}, lost local {}, lost outside {}, holders {}, overlap {}, writable {}, resyncs {}, told {}, resumed {}{unasked}",
             m.committed,
             m.replicated,
             m.refused,
@@ -57,7 +57,9 @@ impl Table {
             m.holders,
             seconds(m.overlap),
             seconds(judged.writable),
-            m.diverged
+            m.diverged,
+            m.told,
+            m.resumed
         );
         if !judged.report.kept() {
             row.broken += 1;
@@ -74,6 +76,8 @@ impl Table {
         sum.holders += m.holders;
         sum.overlap = sum.overlap.max(m.overlap);
         sum.diverged += m.diverged;
+        sum.told += m.told;
+        sum.resumed += m.resumed;
         row.writable.push(judged.writable);
         row.detected = row.detected.max(judged.detected);
     }
@@ -90,9 +94,9 @@ impl fmt::Display for Table {
             f,
             "| fault | done | broken | acknowledged | of these replicated | refused | not known | not done | lost local \
             | lost outside | holders | longest overlap | writable again: median | longest | failover: longest | \
-            resyncs | failovers not meant |"
+            resyncs | told | resumed | failovers not meant |"
         )?;
-        writeln!(f, "| --- |{}", " ---: |".repeat(16))?;
+        writeln!(f, "| --- |{}", " ---: |".repeat(18))?;
         for (kind, row) in self.0.lock().unwrap().iter() {
             let m = &row.sum;
             let mut writable = row.writable.clone();
@@ -100,7 +104,7 @@ impl fmt::Display for Table {
             let median = writable.get(writable.len() / 2).copied().unwrap_or_default();
             writeln!(
                 f,
-                "| {kind} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {kind} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 row.faults,
                 row.broken,
                 m.committed,
@@ -116,6 +120,8 @@ impl fmt::Display for Table {
                 seconds(writable.last().copied().unwrap_or_default()),
                 seconds(row.detected),
                 m.diverged,
+                m.told,
+                m.resumed,
                 row.unasked
             )?;
         }
