@@ -43,7 +43,7 @@ pub(crate) async fn run(plan: Plan, table: Arc<Table>) {
                 Kind::Stop => stop(&server, &recorder, &mut round.dice).await,
             };
             round.end().await;
-            round.judge(done).await
+            round.judge(done, vec![]).await
         };
         table.take(&name, seed, judged.await);
     }

@@ -13,6 +13,7 @@ use tandem_servers::{Launch, until};
 use tandem_store::Shard;
 
 use crate::Plan;
+use crate::roles::Roles;
 use crate::round::{Done, Round};
 use crate::table::Table;
 use crate::world::Cut;
@@ -54,17 +55,10 @@ pub(crate) async fn run(plan: Plan, table: Arc<Table>) {
             let mut round = Round::begin(rig.cluster.settings(), tenants, seed).await?;
             let recorder = Arc::clone(&round.recorder);
             let shard = if round.dice.chance(50) { hit } else { Shard::CELL };
-            let victim = rig.owner(shard);
-            let mut done = rig.fault(kind, shard, &recorder, &mut round.dice).await;
+            let roles = Roles::look(&rig.cluster.servers, &recorder);
+            let (done, meant) = rig.fault(kind, shard, &recorder, &mut round.dice).await;
             round.end().await;
-            // The others are where they were, and the one that was hit was followed by one.
-            let now = rig.cluster.primaries();
-            let others = before.iter().filter(|n| **n != victim).all(|n| now.contains(n));
-            let meant = now.contains(&victim) == matches!(kind, Kind::Move);
-            if !others || !meant {
-                done.unasked();
-            }
-            round.judge(done).await
+            round.judge(done, roles.unmeant(&before, meant)).await
         };
         table.take(&name, seed, judged.await);
         for primary in rig.cluster.primaries() {
@@ -101,54 +95,61 @@ impl Rig {
         tenants
     }
 
-    async fn fault(&mut self, kind: Kind, shard: Shard, recorder: &Recorder, dice: &mut Dice) -> Done {
+    /// Does it; answers what was done, and who was to become a primary by it.
+    async fn fault(
+        &mut self,
+        kind: Kind,
+        shard: Shard,
+        recorder: &Recorder,
+        dice: &mut Dice,
+    ) -> (Done, Option<usize>) {
         let slot = self.slot(shard);
         let primary = self.cluster.owner(slot).unwrap();
         let from = recorder.now();
         match kind {
             Kind::Kill => {
                 self.cluster.servers[primary].kill();
-                self.failed_over(slot, primary).await;
+                let to = self.failed_over(slot, primary).await;
                 let detected = recorder.now();
                 self.cluster.servers[primary].again();
                 self.whole().await;
-                Done::failover("kill", recorder, from, detected)
+                (Done::failover("kill", recorder, from, detected), Some(to))
             }
             Kind::Stop => {
                 self.cluster.servers[primary].signal("STOP");
-                self.failed_over(slot, primary).await;
+                let to = self.failed_over(slot, primary).await;
                 let detected = recorder.now();
                 tokio::time::sleep(Duration::from_millis(dice.roll(1500))).await;
                 self.cluster.servers[primary].signal("CONT");
                 self.whole().await;
-                Done::failover("stop", recorder, from, detected)
+                (Done::failover("stop", recorder, from, detected), Some(to))
             }
             Kind::Cut => {
                 let hosts = |n: usize| self.cluster.servers[n].host.clone();
                 let others: Vec<String> = (0..9).filter(|n| *n != primary).map(hosts).collect();
                 let cut = Cut::between(&hosts(primary), &others);
-                self.failed_over(slot, primary).await;
+                let to = self.failed_over(slot, primary).await;
                 let detected = recorder.now();
                 tokio::time::sleep(Duration::from_millis(dice.roll(2500))).await;
                 drop(cut);
                 self.whole().await;
-                Done::failover("cut", recorder, from, detected)
+                (Done::failover("cut", recorder, from, detected), Some(to))
             }
             Kind::Failover => {
                 let replica = self.replica_of(primary);
                 let said = self.cluster.servers[replica].cli(&["CLUSTER", "FAILOVER"]);
                 assert_eq!(said, "OK");
-                self.failed_over(slot, primary).await;
+                let to = self.failed_over(slot, primary).await;
                 let detected = recorder.now();
                 self.whole().await;
-                Done::failover("failover", recorder, from, detected)
+                (Done::failover("failover", recorder, from, detected), Some(to))
             }
             Kind::Move => {
                 let to = self.cluster.primaries().into_iter().find(|n| *n != primary).unwrap();
                 self.cluster.begin_move(slot, primary, to);
                 while self.cluster.move_keys(slot, primary, to, 5) > 0 {}
                 self.cluster.end_move(slot, to);
-                Done::in_place("slot moved", recorder, from)
+                (Done::in_place("slot moved", recorder, from), None)
             }
         }
     }
@@ -163,11 +164,12 @@ impl Rig {
         (0..9).find(is).unwrap()
     }
 
-    /// Waits until another has the slot, as the others say.
-    async fn failed_over(&self, slot: u16, from: usize) {
+    /// Waits until another has the slot, as the others say, and answers which.
+    async fn failed_over(&self, slot: u16, from: usize) -> usize {
         let asked = usize::from(from == 0);
-        let other = || async { self.cluster.owner_by(asked, slot).is_some_and(|owner| owner != from) };
-        until("another primary", other).await;
+        let other = || self.cluster.owner_by(asked, slot).filter(|owner| *owner != from);
+        until("another primary", || async { other().is_some() }).await;
+        other().unwrap()
     }
 
     /// Waits until every node says that all is well, and every primary has replicas that keep up.

@@ -15,6 +15,7 @@
 mod alone;
 mod clock;
 mod cluster;
+mod roles;
 mod round;
 mod sentinel;
 mod table;

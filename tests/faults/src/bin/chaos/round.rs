@@ -28,26 +28,17 @@ pub(crate) struct Judged {
     pub(crate) writable: u64,
     /// From the fault to the server that took its place; 0: none had to.
     pub(crate) detected: u64,
-    /// See [`Done::unasked`].
-    pub(crate) unasked: bool,
+    /// How often a server took the place of another and was not meant to.
+    pub(crate) unmeant: usize,
 }
 
 /// What was done, and when another had taken the place of the server that it was done to.
 pub(crate) struct Done {
     pub(crate) disturbance: Disturbance,
     pub(crate) detected: u64,
-    unasked: bool,
 }
 
 impl Done {
-    /// Servers took the place of others that were not meant to, as when one was merely slow: what such a one
-    /// acknowledges meanwhile is confirmed by a replica that is not the elected one.
-    pub(crate) fn unasked(&mut self) {
-        self.unasked = true;
-        self.disturbance.loses = true;
-        self.disturbance.until = u64::MAX;
-    }
-
     /// A failover: two holders may overlap for as long as a primary that is cut off goes on and is not noticed.
     pub(crate) fn failover(what: &str, recorder: &Recorder, from: u64, detected_at: u64) -> Self {
         const MAX_LAG: u64 = 2_000_000;
@@ -55,19 +46,19 @@ impl Done {
         let overlap = MAX_LAG + detected;
         let disturbance =
             Disturbance { what: what.to_owned(), from, until: recorder.now(), overlap, loses: false };
-        Self { disturbance, detected, unasked: false }
+        Self { disturbance, detected }
     }
 
     /// An older copy was restored.
     pub(crate) fn restored(disturbance: Disturbance) -> Self {
-        Self { disturbance, detected: 0, unasked: false }
+        Self { disturbance, detected: 0 }
     }
 
     /// Something that makes no other server the primary.
     pub(crate) fn in_place(what: &str, recorder: &Recorder, from: u64) -> Self {
         let disturbance =
             Disturbance { what: what.to_owned(), from, until: recorder.now(), overlap: 0, loses: false };
-        Self { disturbance, detected: 0, unasked: false }
+        Self { disturbance, detected: 0 }
     }
 }
 
@@ -116,14 +107,18 @@ impl Round {
     }
 
     /// Reads what survived, and judges.
-    pub(crate) async fn judge(mut self, done: Done) -> Result<Judged, String> {
+    ///
+    /// A failover that was not meant, as of a server that was merely slow, excuses what was acknowledged while it happened:
+    /// the replica that confirmed it may not be the one that was elected.
+    pub(crate) async fn judge(mut self, done: Done, unmeant: Vec<Disturbance>) -> Result<Judged, String> {
         // The processes that are watched by leave before the logs end.
         let watchers = self.watchers.end(SHOWN_WITHIN).await;
         let followers = self.load.end_following(SHOWN_WITHIN, &mut self.dice).await;
         let attempts = self.recorder.attempts();
         let mut history = History { attempts, followers, watchers, ..History::default() };
-        let (detected, unasked) = (done.detected, done.unasked);
+        let (detected, times) = (done.detected, unmeant.len());
         history.disturbances.push(done.disturbance);
+        history.disturbances.extend(unmeant);
         for shard in self.load.shards() {
             history.log.insert(shard.0, record::log(&*self.stores[0], shard).await?);
         }
@@ -131,7 +126,7 @@ impl Round {
             store.close().await.map_err(|e| e.to_string())?;
         }
         let writable = writable(&history);
-        Ok(Judged { report: tandem_history::check(&history), writable, detected, unasked })
+        Ok(Judged { report: tandem_history::check(&history), writable, detected, unmeant: times })
     }
 }
 

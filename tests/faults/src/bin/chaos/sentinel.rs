@@ -12,6 +12,7 @@ use tandem_servers::{Launch, until};
 
 use crate::Plan;
 use crate::clock::{Clock, Shim};
+use crate::roles::Roles;
 use crate::round::{Done, Round};
 use crate::table::Table;
 use crate::world::{self, Cut};
@@ -76,12 +77,12 @@ pub(crate) async fn run(plan: Plan, table: Arc<Table>, shim: Arc<Shim>, net: u8,
         let judged = async {
             let mut round = Round::begin(rig.watched.settings(), tenants, seed).await?;
             let recorder = Arc::clone(&round.recorder);
-            let (mut done, primary) = rig.fault(kind, &recorder, &mut round.dice).await;
+            let roles = Roles::look(&rig.watched.servers, &recorder);
+            let before = rig.watched.elected().unwrap();
+            let (done, meant) = rig.fault(kind, &recorder, &mut round.dice).await;
             round.end().await;
-            if rig.watched.elected() != Some(primary) {
-                done.unasked();
-            }
-            round.judge(done).await
+            let unmeant = roles.unmeant(&[before], Some(meant).filter(|meant| *meant != before));
+            round.judge(done, unmeant).await
         };
         table.take(&name, seed, judged.await);
         rig.forget().await;

@@ -15,7 +15,7 @@ struct Row {
     sum: Measured,
     writable: Vec<u64>,
     detected: u64,
-    unasked: u64,
+    unmeant: usize,
 }
 
 /// Rows by kind, in the order of their names.
@@ -42,11 +42,11 @@ impl Table {
         };
         let m = judged.report.measured;
         let word = if judged.report.kept() { "kept" } else { "BROKEN" };
-        let unasked = if judged.unasked { "; another failover, not meant" } else { "" };
-        row.unasked += u64::from(judged.unasked);
+        let unmeant = if judged.unmeant > 0 { "; another failover, not meant" } else { "" };
+        row.unmeant += judged.unmeant;
         println!(
             "{kind:<18} seed {seed:>16}: {word}; committed {} ({} replicated), refused {}, indeterminate {}, unavailable \
-            {}, lost local {}, lost outside {}, holders {}, overlap {}, writable {}, resyncs {}, told {}, resumed {}{unasked}",
+            {}, lost local {}, lost outside {}, holders {}, overlap {}, writable {}, resyncs {}, told {}, resumed {}{unmeant}",
             m.committed,
             m.replicated,
             m.refused,
@@ -122,7 +122,7 @@ impl fmt::Display for Table {
                 m.diverged,
                 m.told,
                 m.resumed,
-                row.unasked
+                row.unmeant
             )?;
         }
         Ok(())
