@@ -214,6 +214,20 @@ mod tests {
         assert_eq!((kept.len(), kept.iter().filter(|at| (2000..2015).contains(*at)).count()), (30, 15));
     }
 
+    #[test]
+    fn where_room_is_short_one_of_64_goes_at_once() {
+        let (told, only) = (room(640), edge("a", "only"));
+        let keep = |at| {
+            told.keep(&only, at, fact(at, "a"));
+            told.lock().facts.len()
+        };
+        assert_eq!((0..640).map(keep).last(), Some(640));
+        // One walk over all edges then makes room for more than one.
+        assert_eq!(keep(640), 641 - 11);
+        assert_eq!((641..651).map(keep).last(), Some(640));
+        assert_eq!(told.lock().facts.first_key_value().map(|(at, _)| at.0), Some(11), "the oldest went");
+    }
+
     #[tokio::test]
     async fn one_that_has_no_room_at_all_is_not_kept_and_takes_nothing_with_it() {
         let told = Told::new(10);

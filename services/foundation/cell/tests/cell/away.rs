@@ -1,6 +1,7 @@
 //! A store that goes away, and one that comes back with another history.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -26,8 +27,12 @@ pub(crate) struct Way {
     to: Arc<RwLock<Option<Store>>>,
     /// Who pulls from here finds the store away.
     held: Arc<RwLock<Option<Position>>>,
+    /// Who pulls from here has no answer.
+    stalled: Arc<RwLock<Option<Position>>>,
+    /// How many have none.
+    stalling: Arc<AtomicUsize>,
     /// From where was pulled, and answered.
-    pulled: Arc<RwLock<Vec<Option<Position>>>>,
+    pub(crate) pulled: Arc<RwLock<Vec<Option<Position>>>>,
 }
 
 impl Way {
@@ -41,8 +46,16 @@ impl Way {
         *self.to.write().unwrap() = to;
     }
 
-    fn hold(&self, from: Option<Position>) {
+    pub(crate) fn hold(&self, from: Option<Position>) {
         *self.held.write().unwrap() = from;
+    }
+
+    pub(crate) fn stall(&self, from: Option<Position>) {
+        *self.stalled.write().unwrap() = from;
+    }
+
+    pub(crate) fn stalling(&self) -> usize {
+        self.stalling.load(Ordering::SeqCst)
     }
 
     fn there(&self) -> Result<Arc<dyn Backend>, Error> {
@@ -68,7 +81,12 @@ macro_rules! on_the_way {
             fn pull(&self, shard: Shard, after: Option<Position>, max: usize) -> Reply<'_, Pulled> {
                 let is_held = after.is_some() && *self.held.read().unwrap() == after;
                 let there = if is_held { Err(Error::Unavailable("held".into())) } else { self.there() };
+                let is_stalled = after.is_some() && *self.stalled.read().unwrap() == after;
                 Box::pin(async move {
+                    if is_stalled {
+                        self.stalling.fetch_add(1, Ordering::SeqCst);
+                        std::future::pending::<()>().await;
+                    }
                     let pulled = there?.pull(shard, after, max).await;
                     self.pulled.write().unwrap().push(after);
                     pulled

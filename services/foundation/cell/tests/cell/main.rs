@@ -11,4 +11,5 @@ mod lost;
 mod policy;
 mod rig;
 mod sweep;
+mod turns;
 mod watch;
