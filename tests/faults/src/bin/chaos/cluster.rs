@@ -52,13 +52,14 @@ pub(crate) async fn run(plan: Plan, table: Arc<Table>) {
         let hit = Shard::of(&tenants[0]);
         let before = rig.cluster.primaries();
         let judged = async {
+            let roles = Roles::look(&rig.cluster.servers);
             let mut round = Round::begin(rig.cluster.settings(), tenants, seed).await?;
             let recorder = Arc::clone(&round.recorder);
             let shard = if round.dice.chance(50) { hit } else { Shard::CELL };
-            let roles = Roles::look(&rig.cluster.servers, &recorder);
             let (done, meant) = rig.fault(kind, shard, &recorder, &mut round.dice).await;
             round.end().await;
-            round.judge(done, roles.unmeant(&before, meant)).await
+            let unmeant = roles.unmeant(&recorder, &before, meant);
+            round.judge(done, unmeant).await
         };
         table.take(&name, seed, judged.await);
         for primary in rig.cluster.primaries() {

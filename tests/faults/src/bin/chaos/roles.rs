@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tandem_faults::record::Recorder;
 use tandem_history::{Disturbance, Moment};
@@ -33,27 +33,44 @@ struct Span {
 pub(crate) struct Roles {
     stop: Arc<AtomicBool>,
     looking: Vec<JoinHandle<Vec<Span>>>,
+    began: Instant,
+}
+
+/// Microseconds since a moment.
+fn micros(since: Instant) -> Moment {
+    since.elapsed().as_micros() as u64
 }
 
 impl Roles {
-    /// Begins to look.
-    pub(crate) fn look(servers: &[Server], recorder: &Arc<Recorder>) -> Self {
-        let stop = Arc::<AtomicBool>::default();
+    /// Begins to look; before anybody writes.
+    pub(crate) fn look(servers: &[Server]) -> Self {
+        let (stop, began) = (Arc::<AtomicBool>::default(), Instant::now());
         let at = |(n, server): (usize, &Server)| {
             let at = SocketAddr::new(server.host.parse().unwrap(), server.port);
-            let (stop, recorder) = (Arc::clone(&stop), Arc::clone(recorder));
-            std::thread::spawn(move || look(n, at, &stop, &recorder))
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || look(n, at, &stop, began))
         };
         let looking = servers.iter().enumerate().map(at).collect();
-        Self { stop, looking }
+        Self { stop, looking, began }
     }
 
-    /// Ends; answers failovers that were not meant. `before` are the primaries that there were, `meant` is who was to become
-    /// one.
-    pub(crate) fn unmeant(self, before: &[usize], meant: Option<usize>) -> Vec<Disturbance> {
+    /// Ends; answers failovers that were not meant, by the recorder's clock. `before` are the primaries that there were,
+    /// `meant` is who was to become one.
+    pub(crate) fn unmeant(
+        self,
+        recorder: &Recorder,
+        before: &[usize],
+        meant: Option<usize>,
+    ) -> Vec<Disturbance> {
         self.stop.store(true, Ordering::SeqCst);
         let spans: Vec<Span> = self.looking.into_iter().flat_map(|l| l.join().unwrap()).collect();
-        unmeant(&spans, before, meant)
+        let earlier = micros(self.began).saturating_sub(recorder.now());
+        let mut found = unmeant(&spans, before, meant);
+        for disturbance in &mut found {
+            disturbance.from = disturbance.from.saturating_sub(earlier);
+            disturbance.until = disturbance.until.saturating_sub(earlier);
+        }
+        found
     }
 }
 
@@ -75,14 +92,14 @@ fn unmeant(spans: &[Span], before: &[usize], meant: Option<usize>) -> Vec<Distur
     found
 }
 
-fn look(server: usize, at: SocketAddr, stop: &AtomicBool, recorder: &Recorder) -> Vec<Span> {
+fn look(server: usize, at: SocketAddr, stop: &AtomicBool, began: Instant) -> Vec<Span> {
     let (mut spans, mut since, mut connection) = (Vec::new(), None, None);
     while !stop.load(Ordering::SeqCst) {
-        let asked = recorder.now();
+        let asked = micros(began);
         match (is_primary(at, &mut connection), since) {
             (Some(true), None) => since = Some(asked),
             (Some(false), Some(from)) => {
-                spans.push(Span { server, from, until: recorder.now() });
+                spans.push(Span { server, from, until: micros(began) });
                 since = None;
             }
             (None, _) => connection = None,
@@ -90,7 +107,7 @@ fn look(server: usize, at: SocketAddr, stop: &AtomicBool, recorder: &Recorder) -
         }
         std::thread::sleep(LOOK);
     }
-    spans.extend(since.map(|from| Span { server, from, until: recorder.now() }));
+    spans.extend(since.map(|from| Span { server, from, until: micros(began) }));
     spans
 }
 

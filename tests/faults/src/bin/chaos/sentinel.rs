@@ -75,13 +75,12 @@ pub(crate) async fn run(plan: Plan, table: Arc<Table>, shim: Arc<Shim>, net: u8,
     for (name, kind, seed) in rounds {
         let tenants = vec![tenant("acme"), tenant("globex")];
         let judged = async {
+            let (roles, before) = (Roles::look(&rig.watched.servers), rig.watched.elected().unwrap());
             let mut round = Round::begin(rig.watched.settings(), tenants, seed).await?;
             let recorder = Arc::clone(&round.recorder);
-            let roles = Roles::look(&rig.watched.servers, &recorder);
-            let before = rig.watched.elected().unwrap();
             let (done, meant) = rig.fault(kind, &recorder, &mut round.dice).await;
             round.end().await;
-            let unmeant = roles.unmeant(&[before], Some(meant).filter(|meant| *meant != before));
+            let unmeant = roles.unmeant(&recorder, &[before], meant);
             round.judge(done, unmeant).await
         };
         table.take(&name, seed, judged.await);
@@ -90,8 +89,8 @@ pub(crate) async fn run(plan: Plan, table: Arc<Table>, shim: Arc<Shim>, net: u8,
 }
 
 impl Rig {
-    /// Does it; answers what was done, and who is to be the primary after it.
-    async fn fault(&mut self, kind: Kind, recorder: &Recorder, dice: &mut Dice) -> (Done, usize) {
+    /// Does it; answers what was done, and who was to become the primary by it.
+    async fn fault(&mut self, kind: Kind, recorder: &Recorder, dice: &mut Dice) -> (Done, Option<usize>) {
         let primary = self.watched.elected().unwrap();
         let from = recorder.now();
         match kind {
@@ -104,7 +103,7 @@ impl Rig {
                     (&self.watched.servers[to].host, self.watched.servers[to].port.to_string());
                 self.watched.servers[primary].cli(&["REPLICAOF", host, &port]);
                 self.whole().await;
-                (Done::failover("kill", recorder, from, detected), to)
+                (Done::failover("kill", recorder, from, detected), Some(to))
             }
             Kind::Stop => {
                 self.watched.servers[primary].signal("STOP");
@@ -113,7 +112,7 @@ impl Rig {
                 tokio::time::sleep(Duration::from_millis(dice.roll(1500))).await;
                 self.watched.servers[primary].signal("CONT");
                 self.whole().await;
-                (Done::failover("stop", recorder, from, detected), to)
+                (Done::failover("stop", recorder, from, detected), Some(to))
             }
             Kind::Cut => {
                 let other = |n: usize| self.watched.servers[n].host.clone();
@@ -124,7 +123,7 @@ impl Rig {
                 tokio::time::sleep(Duration::from_millis(dice.roll(2500))).await;
                 drop(cut);
                 self.whole().await;
-                (Done::failover("cut", recorder, from, detected), to)
+                (Done::failover("cut", recorder, from, detected), Some(to))
             }
             Kind::Failover | Kind::Unannounced => {
                 self.ordered(primary, matches!(kind, Kind::Failover), recorder).await
@@ -134,7 +133,7 @@ impl Rig {
                 tokio::time::sleep(Duration::from_millis(1000 + dice.roll(2000))).await;
                 std::fs::remove_file(filler).unwrap();
                 self.whole().await;
-                (Done::in_place("full disk", recorder, from), primary)
+                (Done::in_place("full disk", recorder, from), None)
             }
             Kind::Clock => {
                 const JUMPS: [i64; 6] = [3_600, -3_600, 90, -90, 3, -3];
@@ -143,13 +142,13 @@ impl Rig {
                 tokio::time::sleep(Duration::from_millis(1000 + dice.roll(1500))).await;
                 self.clocks[primary].shift(0);
                 self.whole().await;
-                (Done::in_place("clock jump", recorder, from), primary)
+                (Done::in_place("clock jump", recorder, from), None)
             }
         }
     }
 
     /// A failover that an operator orders; announced, writes wait until it is over.
-    async fn ordered(&self, primary: usize, announced: bool, recorder: &Recorder) -> (Done, usize) {
+    async fn ordered(&self, primary: usize, announced: bool, recorder: &Recorder) -> (Done, Option<usize>) {
         let from = recorder.now();
         // One that is given up, for no replica was good at that moment, is ordered again.
         let over = async || {
@@ -167,7 +166,7 @@ impl Rig {
         self.whole().await;
         let mut done = Done::failover("failover", recorder, from, detected);
         done.disturbance.loses = !announced;
-        (done, to)
+        (done, Some(to))
     }
 
     /// Waits until another is the primary, and answers which.
