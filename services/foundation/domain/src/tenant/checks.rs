@@ -38,7 +38,7 @@ checks! {
         "write it as +4930123, or as digits alone for the tenant's own numbers; at most 15 digits, no separators";
     HOST_INVALID = "host.invalid", Error,
         "A host is neither an IP address nor a host name.",
-        "write an IP address or a host name, without scheme and port";
+        "write an IP address or a host name, without scheme; the port has a field of its own";
     SITE_NONE = "site.none", Error,
         "No premises are listed: phones and Lync always stand at the customer's.",
         "add a site other than `cloud` to spec.sites";

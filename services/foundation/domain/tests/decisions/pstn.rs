@@ -77,7 +77,10 @@ fn a_trusted_gateways_referrer_is_believed() {
 /// The caller's own gateway, then its backups; a toll rule narrows by the caller's place and to its trunks.
 #[test]
 fn the_gateway_of_the_callers_place_and_what_the_toll_rule_leaves() {
-    let world = World::wide(Model::OnPremises, InboundOption::ProxyFirst, |_| {});
+    let world = World::wide(Model::OnPremises, InboundOption::ProxyFirst, |spec| {
+        let (called, trunks) = (vec!["+33".into()], vec!["gw-berlin".into()]);
+        spec.toll.insert(0, TollRule { from: vec![], sites: vec![], called, trunks, allow: true });
+    });
     let trunks = |from, called| {
         let attempt = CallAttempt { caller: Caller { from, ..Caller::default() }, ..by_trunk("cic", called) };
         let (decision, _) = world.decide(&attempt, &Facts::default());
@@ -94,5 +97,7 @@ fn the_gateway_of_the_callers_place_and_what_the_toll_rule_leaves() {
     assert_eq!(trunks(viktor, "+12125550100"), ["gw-berlin-2"]);
     assert_eq!(trunks(berta, "+12125550100"), ["toll.refused"]);
     assert_eq!(trunks(berta, "+442012345"), ["gw-berlin", "gw-berlin-2"]);
+    // A backup is no way round the rule.
+    assert_eq!(trunks(berta, "+33123456"), ["gw-berlin"]);
     assert_eq!(trunks(viktor, "+442012345"), ["toll.refused"]);
 }

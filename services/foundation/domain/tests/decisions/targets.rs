@@ -63,6 +63,18 @@ fn a_gateway_that_takes_redirects_is_redirected() {
     }
 }
 
+/// What an emergency call shows of its caller must arrive, and a 302 says nothing of it.
+#[test]
+fn a_call_for_help_is_not_redirected() {
+    let world = World::with(Model::OnPremises, InboundOption::CicFirst, |spec| {
+        spec.trunks.iter_mut().find(|t| t.name == "cic").unwrap().accept_302 = true;
+    });
+    for (called, expected) in [("+49305550202", Carriage::Redirect), ("112", Carriage::Proxy)] {
+        let (decision, _) = world.decide(&by_trunk("cic", called), &Facts::default());
+        assert_eq!(outcome(&decision).unwrap().carriage, expected, "{called}");
+    }
+}
+
 /// Whoever was redirected away is not there to be told that the called is busy.
 #[test]
 fn a_call_that_may_be_treated_is_not_redirected() {

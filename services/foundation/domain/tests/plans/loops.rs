@@ -1,6 +1,7 @@
 //! Loops, legal double passes, and where the edge stands (domain rules 3.3, 9.1).
 
-use tandem_domain::document::terms::{InboundOption, Model};
+use tandem_domain::document::policy::NumberRoute;
+use tandem_domain::document::terms::{InboundOption, Model, RouteOwner};
 use tandem_domain::routing::attempt::Facts;
 use tandem_domain::routing::decision::Reason;
 use tandem_domain::routing::plan::Element;
@@ -79,6 +80,26 @@ fn the_edge_in_the_way_decides_its_hops() {
             let tandem = pair[1].decided_by == tandem_domain::routing::plan::DecidedBy::Tandem;
             assert_eq!(ours, tandem, "{inbound}: {pair:?}");
         }
+    }
+}
+
+/// Lync rings a Line URI at once; where the edge stands before it, what the edge refuses does not come so far.
+#[test]
+fn the_edge_in_the_way_refuses_before_lync_rings() {
+    let world = World::with(Model::OnPremises, InboundOption::LyncFirst, |spec| {
+        spec.numbers.routes.push(NumberRoute {
+            pattern: "+49305550202".into(),
+            owner: RouteOwner::Reject,
+            workgroup: None,
+            comment: None,
+        });
+    });
+    for (edge_in_path, hops, reason) in
+        [(false, "GW > MED > FE > LPH", None), (true, "GW > EDGE", Some(Reason::RefusedByRoute))]
+    {
+        let facts = Facts { edge_in_path, ..Facts::default() };
+        let (plan, _) = world.plan(&by_trunk("gw", "+49305550202"), &facts);
+        assert_eq!((plan.hops_words().as_str(), plan.rejected.map(|r| r.reason)), (hops, reason));
     }
 }
 
