@@ -273,10 +273,9 @@ impl<'c, 'a> Planner<'c, 'a> {
                 .map(|(element, site)| (element, self.config.site(site).name.clone())),
             srtp_mixed: wants.mixed,
             signalling_crossings: crossing(&legs),
-            media_crossings: if rejected.is_some() {
-                (0, 0)
-            } else {
-                media::crossings(steps, &self.stand, self.server_may_come(&way))
+            media_crossings: match rejected {
+                Some(_) => (0, 0),
+                None => media::crossings(steps, &self.stand, self.server_may_come(&way)),
             },
             mediation_sessions: count(steps.iter().filter(|s| s.element == Element::Med).count()),
             legs,
