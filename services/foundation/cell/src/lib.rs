@@ -35,8 +35,6 @@ use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
 use tandem_store::{CommitId, Home, OpenError, SessionId, Store, World};
 
-use tokio::sync::Semaphore;
-
 use follower::ViewFollower;
 
 /// Tasks of this crate bear names that begin so; they end when no other task of the process lives.
@@ -82,7 +80,7 @@ struct Inner {
     /// Whether other processes may have the store, too.
     shared: bool,
     /// Who reads the log to begin a watch from a mark.
-    resuming: Semaphore,
+    resuming: watch::Turns,
 }
 
 impl Cell {
@@ -108,7 +106,7 @@ impl Cell {
         let shared = settings.home.is_shared();
         let session = process::Session::start(life, &store, &view, &clock, &chance, settings);
         sweep::start(life, &store, &view, &clock, session.process());
-        let resuming = Semaphore::new(watch::RESUMING_MAX);
+        let resuming = watch::Turns::new();
         Self(Arc::new(Inner { store, view, session, clock, chance, shared, resuming }))
     }
 
@@ -146,7 +144,7 @@ impl Cell {
         self.0.shared
     }
 
-    pub(crate) fn resuming(&self) -> &Semaphore {
+    pub(crate) fn resuming(&self) -> &watch::Turns {
         &self.0.resuming
     }
 

@@ -11,6 +11,8 @@
 //! again, and misses none of it. The first snapshot has no mark. From a restart until its snapshot is told the mark says
 //! that there is nothing to go on from: a watch that begins there restarts again.
 
+mod turns;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +23,14 @@ use tandem_domain::view::TenantView;
 use tandem_store::{CommitId, Entry, Error, Position, Pulled, Shard};
 use tokio::time::Instant;
 
+pub(crate) use turns::Turns;
+
 use crate::Cell;
 use crate::follower::{Batch, Lagged, Scope, Subscription, of_tenant, shown_of};
+use turns::Busy;
 
 /// How long nothing may be said.
 pub const BOOKMARK_EVERY: Duration = Duration::from_secs(30);
-/// How many watches of a process read the log at once to begin from a mark: a pull brings 4 MiB at most.
-pub(crate) const RESUMING_MAX: usize = 4;
 /// Entries of one pull.
 const PULL_MAX: usize = 256;
 
@@ -264,13 +267,14 @@ impl Watch {
 
     async fn pull(&self, after: Option<Position>, deadline: Instant) -> Result<Vec<Entry>, NoResume> {
         let shard = Shard::of(&self.tenant);
-        // Held while the log is read, and not while the view is waited for. Nobody closes it.
-        let turn = tokio::time::timeout_at(deadline, self.cell.resuming().acquire()).await;
-        let _turn = turn.ok().and_then(Result::ok).ok_or(NoResume::Busy)?;
-        match self.cell.store().backend().pull(shard, after, PULL_MAX).await {
-            Ok(Pulled::Entries(entries)) => Ok(entries),
-            Ok(Pulled::Resync(_)) => Err(NoResume::Expired),
-            Err(error) => Err(NoResume::Away(error)),
+        // Held while the log is read, and not while the view is waited for.
+        let store = self.cell.store().backend();
+        let pull = || store.pull(shard, after, PULL_MAX);
+        match self.cell.resuming().pull(shard, deadline, pull).await {
+            Ok(Ok(Pulled::Entries(entries))) => Ok(entries),
+            Ok(Ok(Pulled::Resync(_))) => Err(NoResume::Expired),
+            Ok(Err(error)) => Err(NoResume::Away(error)),
+            Err(Busy) => Err(NoResume::Busy),
         }
     }
 
