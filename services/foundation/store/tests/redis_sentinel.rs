@@ -116,3 +116,16 @@ async fn a_fence_holds_over_a_failover() {
     let refused = first.commit(fenced(old, "c")).await;
     assert!(matches!(refused, Ok(Outcome::Refused(_))), "{refused:?}");
 }
+
+/// What waits for its answer there is not left to wait: it is asked of the one that took its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_primary_that_stands_still_is_done_by_the_one_that_took_its_place() {
+    let watched = Watched::start().await;
+    let store = open(patient(&watched));
+    committed(&store, replicated(vec![put("a", "before")])).await;
+    watched.servers[watched.primary().unwrap()].signal("STOP");
+    let kinds = [local(vec![], vec![put("a", "local")]), replicated(vec![put("b", "replicated")])];
+    let [a, b] = kinds.map(|commit| store.commit(commit));
+    let (a, b) = tokio::join!(a, b);
+    assert!(matches!((&a, &b), (Ok(Outcome::Committed(_)), Ok(Outcome::Committed(_)))), "{a:?} {b:?}");
+}

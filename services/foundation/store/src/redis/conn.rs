@@ -45,6 +45,8 @@ pub(super) struct Conn {
     pub(super) grave: Grave,
     left: AtomicBool,
     pub(super) leaving: Notify,
+    dead: AtomicBool,
+    died: Notify,
 }
 
 impl std::fmt::Debug for Conn {
@@ -141,7 +143,15 @@ impl Conn {
             other => return Err(said(other)),
         };
         let grave = Grave { run: info.run.clone(), client };
-        let conn = Self { con, info, grave, left: AtomicBool::new(false), leaving: Notify::new() };
+        let conn = Self {
+            con,
+            info,
+            grave,
+            left: AtomicBool::new(false),
+            leaving: Notify::new(),
+            dead: AtomicBool::new(false),
+            died: Notify::new(),
+        };
         conn.settle(graves).await?;
         Ok(conn)
     }
@@ -174,6 +184,32 @@ impl Conn {
         self.leaving.notify_one();
     }
 
+    /// Nobody waits for its answers any more: its server is no primary of ours, or says nothing.
+    pub(super) fn die(&self) {
+        self.leave();
+        self.dead.store(true, Ordering::Release);
+        self.died.notify_waiters();
+    }
+
+    /// What is answered in time, and while it lives.
+    async fn answer<T>(
+        &self,
+        until: Instant,
+        asked: impl Future<Output = redis::RedisResult<T>>,
+    ) -> Result<redis::RedisResult<T>, Fail> {
+        let died = self.died.notified();
+        if self.dead.load(Ordering::Acquire) {
+            return Err(Fail::Lost("its server is no primary any more, or silent".to_owned()));
+        }
+        tokio::select! {
+            biased;
+            answer = tokio::time::timeout_at(until, asked) => {
+                answer.map_err(|_| Fail::Lost("no answer in time".to_owned()))
+            }
+            () = died => Err(Fail::Lost("its server is no primary any more, or silent".to_owned())),
+        }
+    }
+
     pub(super) fn is_left(&self) -> bool {
         self.left.load(Ordering::Acquire)
     }
@@ -181,28 +217,26 @@ impl Conn {
     /// Asks one thing.
     pub(super) async fn ask(&self, cmd: &Cmd, until: Instant) -> Result<Value, Fail> {
         let mut con = self.con.clone();
-        match tokio::time::timeout_at(until, con.send_packed_command(cmd)).await {
-            Ok(Ok(Value::ServerError(e))) => Err(Fail::Said(e)),
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(e)) => {
+        match self.answer(until, con.send_packed_command(cmd)).await? {
+            Ok(Value::ServerError(e)) => Err(Fail::Said(e)),
+            Ok(value) => Ok(value),
+            Err(e) => {
                 self.leave();
                 Err(lost(&e))
             }
-            Err(_) => Err(Fail::Lost("no answer in time".to_owned())),
         }
     }
 
     /// Asks several things at once; each has its own answer.
     pub(super) async fn ask_all(&self, pipe: &Pipeline, until: Instant) -> Result<Vec<Value>, Fail> {
         let mut con = self.con.clone();
-        match tokio::time::timeout_at(until, con.send_packed_commands(pipe, 0, pipe.len())).await {
-            Ok(Ok(values)) if values.len() == pipe.len() => Ok(values),
-            Ok(Ok(_)) => Err(Fail::Lost("half an answer".to_owned())),
-            Ok(Err(e)) => {
+        match self.answer(until, con.send_packed_commands(pipe, 0, pipe.len())).await? {
+            Ok(values) if values.len() == pipe.len() => Ok(values),
+            Ok(_) => Err(Fail::Lost("half an answer".to_owned())),
+            Err(e) => {
                 self.leave();
                 Err(lost(&e))
             }
-            Err(_) => Err(Fail::Lost("no answer in time".to_owned())),
         }
     }
 

@@ -31,6 +31,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(25), Duration::from_m
 /// How often an idle connection is tried, and how long it may take to answer.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 const TRY_WITHIN: Duration = Duration::from_secs(3);
+/// From when on an answer is late.
+const LATE: Duration = Duration::from_millis(200);
 /// Every which try asks for the server's configuration anew.
 const ASK_EVERY: u32 = 5;
 /// How many connections of servers that never came back are remembered.
@@ -145,6 +147,11 @@ impl Node {
         &self.inner
     }
 
+    /// It is no primary of ours any more: who waits for an answer asks the one that took its place.
+    pub(super) fn retire(&self) {
+        self.inner.links.iter().filter_map(|link| lock(link).conn.clone()).for_each(|conn| conn.die());
+    }
+
     /// Which shards lie here from now on.
     pub(super) fn set_shards(&self, shards: Vec<Shard>) {
         self.inner.shards.send_if_modified(|now| {
@@ -191,6 +198,7 @@ impl Inner {
                     let why = self.watch_over(&conn).await;
                     tracing::info!(redis = %self.at, ?class, %why, "a connection is given up");
                     self.bury(conn.grave.clone());
+                    conn.die();
                     *lock(&self.links[class as usize]) = Link { conn: None, why, down: false };
                 }
                 Err(why) => {
@@ -232,6 +240,17 @@ impl Inner {
         Ok(conn)
     }
 
+    /// What is answered; whoever may have taken the place of one that answers late is looked up meanwhile.
+    async fn looking_meanwhile<T>(&self, asked: impl Future<Output = T>) -> T {
+        let mut asked = std::pin::pin!(asked);
+        loop {
+            match tokio::time::timeout(LATE, &mut asked).await {
+                Ok(answer) => return answer,
+                Err(_) => self.shared.look.notify_one(),
+            }
+        }
+    }
+
     /// Returns when a connection is not to be used any more, and says why.
     async fn watch_over(&self, conn: &Conn) -> String {
         let mut tries = 0;
@@ -245,7 +264,8 @@ impl Inner {
             let asks = tries % ASK_EVERY == 0;
             cmd.clear();
             cmd.arg(if asks { "INFO" } else { "PING" });
-            match conn.ask(&cmd, Instant::now() + TRY_WITHIN).await {
+            let asked = conn.ask(&cmd, Instant::now() + TRY_WITHIN);
+            match self.looking_meanwhile(asked).await {
                 Ok(answer) if asks => {
                     let info = match conn::text(answer) {
                         Ok(text) => Info::read(&text),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Value};
+use redis::{Pipeline, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -20,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// How long one Sentinel or node may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// How long one of several nodes is waited for before the next is asked.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Which primary has which shard.
 #[derive(Clone, Debug, Default)]
@@ -116,13 +118,15 @@ impl Looking {
 
     /// The primary that the Sentinel with the newest configuration knows.
     async fn ask_sentinels(&self, sentinels: &[Address], name: &str) -> Result<Address, String> {
-        let mut cmd = Cmd::new();
-        cmd.arg("SENTINEL").arg("MASTER").arg(name);
-        let asked = sentinels.iter().map(|at| self.ask(at, &self.shared.settings.sentinel_login, &cmd));
+        let mut pipe = Pipeline::with_capacity(2);
+        pipe.cmd("SENTINEL").arg("MASTER").arg(name);
+        pipe.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+        let login = &self.shared.settings.sentinel_login;
+        let asked = sentinels.iter().map(|at| self.ask(at, login, &pipe, ANSWER_WITHIN));
         let mut best: Option<(u64, Address)> = None;
         let mut why = String::new();
         for (at, answer) in sentinels.iter().zip(join_all(asked).await) {
-            match answer.and_then(|value| primary(value).ok_or_else(|| format!("it knows no `{name}`"))) {
+            match answer.and_then(|said| primary(said).ok_or_else(|| format!("it knows no `{name}`"))) {
                 Ok(found) if best.as_ref().is_none_or(|best| found.0 > best.0) => best = Some(found),
                 Ok(_) => {}
                 Err(said) => why = format!("Sentinel {at}: {said}"),
@@ -133,17 +137,21 @@ impl Looking {
 
     /// Which primary of a cluster has which of our shards.
     async fn ask_cluster(&mut self, seeds: &[Address]) -> Result<Vec<(Address, Vec<Shard>)>, String> {
-        let mut cmd = Cmd::new();
-        cmd.arg("CLUSTER").arg("SLOTS");
+        let mut pipe = Pipeline::with_capacity(1);
+        pipe.cmd("CLUSTER").arg("SLOTS");
         let mut asked: Vec<Address> = self.known.iter().chain(seeds).cloned().collect();
         asked.dedup();
         let first = self.turn % asked.len().max(1);
         asked.rotate_left(first);
         self.turn = self.turn.wrapping_add(1);
         let mut why = String::new();
-        for at in &asked {
-            match self.ask(at, &self.shared.settings.login, &cmd).await {
-                Ok(value) => {
+        // First whoever answers soon: one that stands still holds up no other.
+        for at in 0..2 * asked.len() {
+            let within = if at < asked.len() { SOON } else { ANSWER_WITHIN };
+            let at = &asked[at % asked.len()];
+            match self.ask(at, &self.shared.settings.login, &pipe, within).await {
+                Ok(mut said) => {
+                    let value = said.pop().unwrap_or(Value::Nil);
                     let ranges = ranges(value, at);
                     if ranges.is_empty() {
                         why = format!("Redis {at}: the cluster has no slots yet");
@@ -160,16 +168,23 @@ impl Looking {
         Err(why)
     }
 
-    async fn ask(&self, at: &Address, login: &Login, cmd: &Cmd) -> Result<Value, String> {
+    async fn ask(
+        &self,
+        at: &Address,
+        login: &Login,
+        pipe: &Pipeline,
+        within: Duration,
+    ) -> Result<Vec<Value>, String> {
         let client = conn::client(&self.shared.settings, login, at, 0)?;
         let asking = async {
             let mut con = conn::bare(&client).await?;
-            con.send_packed_command(cmd).await.map_err(|e| e.to_string())
+            con.send_packed_commands(pipe, 0, pipe.len()).await.map_err(|e| e.to_string())
         };
-        match tokio::time::timeout(ANSWER_WITHIN, asking).await {
-            Ok(Ok(Value::ServerError(e))) => Err(conn::words(&e)),
-            Ok(answer) => answer,
-            Err(_) => Err("no answer".to_owned()),
+        // Of several commands the first must be understood.
+        let said = tokio::time::timeout(within, asking).await.map_err(|_| "no answer".to_owned())??;
+        match said.first() {
+            Some(Value::ServerError(e)) => Err(conn::words(e)),
+            _ => Ok(said),
         }
     }
 
@@ -193,7 +208,13 @@ impl Looking {
                 }
             });
         }
+        let ours: Vec<Arc<Node>> = map.nodes.clone();
         self.map.send_replace(Arc::new(map));
+        before
+            .nodes
+            .iter()
+            .filter(|old| ours.iter().all(|new| !Arc::ptr_eq(old, new)))
+            .for_each(|n| n.retire());
         self.shared.changed.send_replace(());
     }
 }
@@ -216,14 +237,26 @@ async fn join_all<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<
     all.into_iter().filter_map(|(_, answer)| answer).collect()
 }
 
-/// Configuration epoch and address from `SENTINEL MASTER`: names and values, in turn.
-fn primary(value: Value) -> Option<(u64, Address)> {
-    let Value::Array(values) = value else { return None };
+/// Configuration epoch and address from `SENTINEL MASTER` (names and values, in turn) and `GET-MASTER-ADDR-BY-NAME`: of
+/// a failover that is not over the first has the primary of before, the second the one that was promoted.
+fn primary(said: Vec<Value>) -> Option<(u64, Address)> {
+    let [Value::Array(values), now] = <[Value; 2]>::try_from(said).ok()? else { return None };
     let texts: Vec<String> = values.into_iter().map(|v| conn::text(v).unwrap_or_default()).collect();
     let field = |name: &str| texts.chunks_exact(2).find(|pair| pair[0] == name).map(|pair| pair[1].as_str());
     let port = field("port")?.parse().ok()?;
-    let epoch = field("config-epoch")?.parse().ok()?;
-    Some((epoch, Address { host: field("ip")?.to_owned(), port }))
+    let epoch: u64 = field("config-epoch")?.parse().ok()?;
+    let before = Address { host: field("ip")?.to_owned(), port };
+    let now = match now {
+        Value::Array(now) => now.into_iter().filter_map(|v| conn::text(v).ok()).collect(),
+        // Its user may not ask that.
+        _ => Vec::new(),
+    };
+    let now = match <[String; 2]>::try_from(now) {
+        Ok([host, port]) => Address { host, port: port.parse().ok()? },
+        Err(_) => return Some((epoch, before)),
+    };
+    // The epoch that it will have is larger, by how much only its Sentinel knows.
+    Some(if now == before { (epoch, before) } else { (epoch + 1, now) })
 }
 
 /// First and last slot, and their primary, from `CLUSTER SLOTS` as `asked` answered it.
@@ -261,4 +294,27 @@ fn shards_of(ranges: &[(u16, u16, Address)]) -> Vec<(Address, Vec<Shard>)> {
         }
     }
     primaries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(words: &[&str]) -> Value {
+        Value::Array(words.iter().map(|w| Value::BulkString(w.as_bytes().to_vec())).collect())
+    }
+
+    #[test]
+    fn who_was_promoted_is_the_primary_before_its_sentinel_calls_the_failover_done() {
+        let master = texts(&["name", "main", "ip", "10.0.0.1", "port", "6379", "config-epoch", "7"]);
+        let at = |host: &str| Address { host: host.to_owned(), port: 6379 };
+        for (now, wanted) in [
+            (texts(&["10.0.0.1", "6379"]), (7, at("10.0.0.1"))),
+            (texts(&["10.0.0.2", "6379"]), (8, at("10.0.0.2"))),
+            (Value::Nil, (7, at("10.0.0.1"))),
+        ] {
+            assert_eq!(primary(vec![master.clone(), now]), Some(wanted));
+        }
+        assert_eq!(primary(vec![Value::Nil, Value::Nil]), None);
+    }
 }
