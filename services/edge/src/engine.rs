@@ -198,6 +198,7 @@ impl Engine {
             let now = self.clock.monotonic();
             self.on_time(now);
             self.send_leaving(now);
+            self.counters.holds(self.proxy.held());
             if self.is_done(now) {
                 return Ok(());
             }

@@ -23,7 +23,7 @@
 //! | `returns` | who called for help, for rescuers that call back |
 //! | `names` | names to addresses, off the engine |
 //! | `feed`, `events` | what comes from upstream, what goes there |
-//! | [`trace`], [`stats`] | what it tells of itself |
+//! | [`trace`], [`stats`], `metrics` | what it tells of itself |
 //!
 //! Invariants:
 //! - every request belongs to exactly one tenant, or it is refused; nothing a message says of itself selects a tenant
@@ -42,6 +42,7 @@ mod events;
 mod facts;
 mod feed;
 mod listeners;
+mod metrics;
 mod names;
 mod returns;
 mod seldom;
@@ -66,6 +67,7 @@ use tonic::transport::Channel;
 
 use config::{Config, ConfigError, Listener, ms};
 use engine::{Engine, Facts, State};
+pub use metrics::tell;
 pub use names::{Lookup, system_lookup};
 use stats::{Counters, Stats};
 use transport::{Arrived, Connections};

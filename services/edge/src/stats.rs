@@ -5,13 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tandem_domain::routing::decision::Reason;
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)+) => {
+    ($(#[doc = $doc:literal] $name:ident,)+) => {
         /// What an edge has counted since it began.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Stats {
-            $($(#[$doc])* pub $name: u64,)+
+            $(#[doc = $doc] pub $name: u64,)+
             /// Calls that were refused, by the reason's name, those with none left out.
             pub refused: Vec<(&'static str, u64)>,
+            /// Calls and SIP transactions that are held now.
+            pub held: (u64, u64),
+        }
+
+        impl Stats {
+            /// Each counter by name, with what it counts.
+            pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + use<> {
+                [$((stringify!($name), $doc.trim_ascii(), self.$name),)+].into_iter()
+            }
         }
 
         /// The counters themselves.
@@ -19,6 +28,7 @@ macro_rules! counters {
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)+
             refused: Vec<Counter>,
+            held: [AtomicU64; 2],
         }
 
         impl Counters {
@@ -26,13 +36,15 @@ macro_rules! counters {
                 Self {
                     $($name: Counter::default(),)+
                     refused: Reason::ALL.iter().map(|_| Counter::default()).collect(),
+                    held: Default::default(),
                 }
             }
 
             pub(crate) fn read(&self) -> Stats {
                 let refused = Reason::ALL.iter().zip(&self.refused);
                 let refused = refused.map(|(r, c)| (r.name(), c.get())).filter(|(_, n)| *n > 0);
-                Stats { $($name: self.$name.get(),)+ refused: refused.collect() }
+                let [calls, transactions] = [&self.held[0], &self.held[1]].map(|n| n.load(Ordering::Relaxed));
+                Stats { $($name: self.$name.get(),)+ refused: refused.collect(), held: (calls, transactions) }
             }
         }
     };
@@ -120,6 +132,12 @@ impl Counter {
 }
 
 impl Counters {
+    /// So many calls and transactions are held now.
+    pub(crate) fn holds(&self, (calls, transactions): (usize, usize)) {
+        self.held[0].store(calls as u64, Ordering::Relaxed);
+        self.held[1].store(transactions as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn refused(&self, reason: Reason) {
         let at = Reason::ALL.iter().position(|r| *r == reason);
         if let Some(counter) = at.and_then(|at| self.refused.get(at)) {

@@ -13,6 +13,7 @@
 //! - whatever a caller or an edge does, what waits for it is bounded.
 
 mod config;
+mod counts;
 mod fact;
 mod feed;
 mod grpc;

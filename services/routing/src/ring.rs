@@ -54,6 +54,11 @@ impl Ring {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// How many places were taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
     fn chunk_and_place(&self, sequence: u64) -> (usize, usize) {
         let at = (sequence % self.max) as usize;
         (at / CHUNK, at % CHUNK)

@@ -61,6 +61,7 @@ impl Service {
         request: &pb::RouteCallRequest,
         deadline: Option<Deadline>,
     ) -> Result<pb::Decision, Refusal> {
+        self.counts().route_call.add(1);
         let out = self.answer(caller, &Plain::of(request), deadline).await?;
         pb::Decision::decode(out.get(Reply::ROOM..).unwrap_or_default()).map_err(|_| Refusal::internal())
     }
@@ -84,6 +85,7 @@ pub(crate) fn read(plain: &Plain) -> Result<RouteCall<'_>, Refusal> {
 
 impl Unary for Service {
     fn call(&self, message: Bytes, extensions: &http::Extensions) -> Answer {
+        self.counts().route_call.add(1);
         let plain = match Plain::new(message) {
             Ok(plain) => plain,
             Err(status) => return Answer::Now(Err(status)),

@@ -23,6 +23,7 @@ use tandem_wire::request::{DecisionFilter, RouteCall};
 use tandem_wire::status::{Reason, Refusal};
 
 use crate::config::Config;
+use crate::counts::Counts;
 use crate::fact::{self, Fact, Index};
 use crate::listing::{self, Position};
 use crate::ring::Ring;
@@ -37,6 +38,7 @@ struct Inner {
     cell: Cell,
     ring: Ring,
     told: Told,
+    counts: Counts,
     signer: Signer,
     /// The process, as decision ids name it.
     process: String,
@@ -55,7 +57,17 @@ impl Service {
         let process = cell.session().process().to_owned();
         let ring = Ring::new(config.decisions_max);
         let told = Told::new(config.edge_decisions_bytes_max);
-        Self(Arc::new(Inner { cell, ring, told, signer: Signer::new(Key::new(key), None), process }))
+        let counts = Counts::default();
+        Self(Arc::new(Inner { cell, ring, told, counts, signer: Signer::new(Key::new(key), None), process }))
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.0.counts
+    }
+
+    /// How many decisions this process has made.
+    pub(crate) fn decided(&self) -> u64 {
+        self.0.ring.taken()
     }
 
     /// The facts now.
@@ -153,6 +165,9 @@ impl Service {
             call_id: fact::hash(attempt.call_id()),
             routed: matches!(decided.outcome, Outcome::Route(_)),
         };
+        if !index.routed {
+            self.0.counts.rejected.add(1);
+        }
         let decision = out.get(place).unwrap_or_default();
         self.0.ring.fill(sequence, index, call.attempt_bytes(), decision);
         Ok(())
@@ -170,6 +185,7 @@ impl Service {
             call_id: fact::hash(&attempt.call_id),
             routed: matches!(decision.outcome, Some(pb::decision::Outcome::Route(_))),
         };
+        self.0.counts.told.add(1);
         let fact = Fact::of(index, &attempt.encode_to_vec(), &decision.encode_to_vec(), Vec::new());
         self.0.told.keep(edge, at_us, fact);
     }
@@ -181,6 +197,7 @@ impl Service {
         request: pb::ExplainCallRequest,
         deadline: Option<Deadline>,
     ) -> Result<pb::Explanation, Refusal> {
+        self.0.counts.explain_call.add(1);
         let attempt = Attempt::read(request.attempt.as_ref())?;
         let assumed = tandem_wire::plan::read_assumptions(request.assume)?;
         let tenant = self.tenant(caller, &request.parent, request.min_revision, deadline).await?;
@@ -207,6 +224,7 @@ impl Service {
         caller: &Caller,
         request: pb::ListDecisionsRequest,
     ) -> Result<pb::ListDecisionsResponse, Refusal> {
+        self.0.counts.list_decisions.add(1);
         let size = page::size(request.page_size)?;
         let filter = DecisionFilter::read(&request)?;
         let tenant = self.tenant(caller, &request.parent, 0, None).await?;

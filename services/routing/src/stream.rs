@@ -43,9 +43,11 @@ impl Streamed for Service {
                 },
             };
             if !answered {
+                self.counts().route_calls.add(at + 1);
                 return Progress::Waits(at, self.later(caller, message.clone(), extensions));
             }
         }
+        self.counts().route_calls.add(messages.len());
         Progress::Done
     }
 }

@@ -19,6 +19,7 @@
 //! - whatever a caller does, what is kept for it is bounded.
 
 mod config;
+mod counts;
 mod grpc;
 mod import;
 mod order;
@@ -32,12 +33,26 @@ pub use config::{Config, Limits};
 use tandem_cell::Cell;
 use tandem_proto::station::v1::directory_server::DirectoryServer;
 use tandem_runtime::drain::Life;
+use tandem_runtime::metrics::Metrics;
 use tandem_runtime::serve::MESSAGE_BYTES_MAX;
 
 /// The gRPC service `tandem.station.v1.Directory` of a process of this cell, ready for a server.
 #[must_use]
 pub fn build(life: &Life, cell: &Cell, config: &Config) -> DirectoryServer<grpc::Grpc> {
-    life.tasks.spawn("lost directories", import::write_again(cell.clone(), life.drain.clone()));
+    build_telling(life, cell, config, &Metrics::default())
+}
+
+/// The same, and tells metrics of imports and watches.
+#[must_use]
+pub fn build_telling(
+    life: &Life,
+    cell: &Cell,
+    config: &Config,
+    metrics: &Metrics,
+) -> DirectoryServer<grpc::Grpc> {
     let service = service::Service::new(cell.clone(), life.drain.clone(), config);
+    service.tell(metrics);
+    life.tasks
+        .spawn("lost directories", import::write_again(service.clone(), cell.clone(), life.drain.clone()));
     DirectoryServer::new(grpc::Grpc::new(service)).max_decoding_message_size(MESSAGE_BYTES_MAX)
 }

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
 use crate::config::Config;
+use crate::counts::Counts;
 use crate::import::Imports;
 use crate::order::{Lists, Ordered};
 use crate::share::Places;
@@ -33,6 +34,17 @@ use crate::{user, watch};
 const WAIT: Duration = Duration::from_secs(5);
 /// When it is worth to come again for what is limited in number.
 pub(crate) const AGAIN: Duration = Duration::from_secs(1);
+
+/// What a watch tells.
+type Watching = Pin<Box<dyn Stream<Item = Result<pb::WatchUsersResponse, Status>> + Send>>;
+
+/// How a watch began.
+#[derive(Clone, Copy)]
+enum Began {
+    Snapshot,
+    Resumed,
+    Expired,
+}
 
 /// What every handler shares.
 #[derive(Clone, Debug)]
@@ -47,7 +59,9 @@ struct Inner {
     imports: Imports,
     lists: Lists,
     watchers: Arc<Semaphore>,
+    watchers_max: usize,
     watchers_of_tenant: Places,
+    counts: Counts,
 }
 
 impl Service {
@@ -58,6 +72,8 @@ impl Service {
             imports: Imports::new(cell.clone(), drain.clone(), config),
             lists: Lists::default(),
             watchers: Arc::new(Semaphore::new(config.watchers_max)),
+            watchers_max: config.watchers_max,
+            counts: Counts::default(),
             watchers_of_tenant: Places::new(config.watchers_of_tenant_max),
             cell,
             drain,
@@ -97,6 +113,15 @@ impl Service {
             Signer::new(Key::of_cell(id.unwrap_or_else(|| u128::from(self.0.cell.chance().u64()))), None)
         };
         self.0.signer.clone().unwrap_or_else(of_cell)
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.0.counts
+    }
+
+    /// How many watches go on now.
+    pub(crate) fn watching(&self) -> usize {
+        self.0.watchers_max.saturating_sub(self.0.watchers.available_permits())
     }
 
     /// Microseconds since 1970.
@@ -183,7 +208,24 @@ impl Service {
         caller: &Caller,
         request: &pb::WatchUsersRequest,
         deadline: Option<Deadline>,
-    ) -> Result<Pin<Box<dyn Stream<Item = Result<pb::WatchUsersResponse, Status>> + Send>>, Refusal> {
+    ) -> Result<Watching, Refusal> {
+        let began = self.begin_watch(caller, request, deadline).await;
+        let [snapshot, resumed, expired, refused] = &self.0.counts.watches;
+        match &began {
+            Ok((Began::Snapshot, _)) => snapshot.add(1),
+            Ok((Began::Resumed, _)) => resumed.add(1),
+            Ok((Began::Expired, _)) => expired.add(1),
+            Err(_) => refused.add(1),
+        }
+        began.map(|(_, watching)| watching)
+    }
+
+    async fn begin_watch(
+        &self,
+        caller: &Caller,
+        request: &pb::WatchUsersRequest,
+        deadline: Option<Deadline>,
+    ) -> Result<(Began, Watching), Refusal> {
         // A watch may have been given hours; its beginning is not.
         let deadline = deadline.filter(|d| d.remaining() < WAIT);
         let within = patience(deadline);
@@ -196,18 +238,22 @@ impl Service {
         let place = Arc::clone(&self.0.watchers).try_acquire_owned();
         let place = place.map_err(|_| full("as many watches as this process serves"))?;
         let cell = &self.0.cell;
+        let began = if mark.is_some() { Began::Resumed } else { Began::Snapshot };
         let begun = match mark {
             None => {
                 Watch::begin(cell, tenant.clone(), Kind::User).map_err(|e| watch::no_tenant(e, &tenant))?
             }
             Some(mark) => match Watch::resume(cell, tenant.clone(), Kind::User, mark, within).await {
                 Ok(begun) => begun,
-                Err(NoResume::Expired) => return Ok(Box::pin(watch::expired(self.now_us()))),
+                Err(NoResume::Expired) => {
+                    return Ok((Began::Expired, Box::pin(watch::expired(self.now_us()))));
+                }
                 Err(why) => return Err(watch::refused(why, &tenant)),
             },
         };
         let of = (begun, tenant, caller.subject().to_owned());
-        Ok(Box::pin(watch::users(self.clone(), of, self.0.drain.clone(), (place, of_tenant))))
+        let users = watch::users(self.clone(), of, self.0.drain.clone(), (place, of_tenant));
+        Ok((began, Box::pin(users)))
     }
 
     /// An import; see [`crate::import`].
@@ -224,7 +270,9 @@ impl Service {
             found.map_err(|refusal| not_nobody(refusal, &shown))
         };
         let until = deadline.map(|d| d.at());
-        self.0.imports.run(caller.subject(), stream, find, until).await
+        let imported = self.0.imports.run(caller.subject(), stream, find, until).await;
+        self.0.counts.imported(&imported);
+        imported
     }
 }
 

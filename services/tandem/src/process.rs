@@ -31,6 +31,7 @@ use tandem_domain::id::{ListenerName, TenantName};
 use tandem_edge::{Edge, Upstream};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
+use tandem_runtime::metrics::Metrics;
 use tandem_runtime::serve::{Health, pipe};
 use tandem_store::Home;
 use tonic::metadata::MetadataMap;
@@ -143,11 +144,12 @@ pub(crate) async fn up(
     settings.home = home;
     settings.listeners = listeners.clone();
     let member = Cell::open(life, clock.clone(), chance.clone(), settings).await?;
-    let metrics = api.as_mut().map(|api| api.tell(&member, life)).transpose()?.flatten();
+    let telling = Metrics::default();
+    let metrics = api.as_mut().map(|api| api.tell(&telling, &member, life)).transpose()?.flatten();
     let health = Health::new(life, grpc::names(services)).await;
     grpc::tell_of_store(&member, &health, life);
     let (channel, listener) = pipe();
-    let address = grpc::serve(services, &member, &health, api, listener, life, &chance)?;
+    let address = grpc::serve(services, &member, &health, &telling, api, listener, life)?;
 
     member.view().synchronised().await;
     member.session().registered().await;
@@ -172,6 +174,9 @@ pub(crate) async fn up(
     };
     let start = |edge: edges::Bound| edge.start(feed(), life, &clock, &chance);
     let edges = edges.into_iter().map(start).collect::<anyhow::Result<Vec<_>>>()?;
+    if !edges.is_empty() {
+        tandem_edge::tell(edges.clone(), &telling);
+    }
     for edge in &edges {
         edge.ready().await;
     }

@@ -11,7 +11,7 @@ use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::{self, Grace, Life};
 use tandem_runtime::exit::Exit;
 use tandem_runtime::listen::Bind;
-use tandem_runtime::metrics::ADDRESS;
+use tandem_runtime::metrics::{ADDRESS, Metrics};
 use tandem_runtime::serve::{ClientCertificates, TlsFiles};
 use tandem_store::embedded::{self, Place};
 use tandem_store::{Home, OpenError};
@@ -96,6 +96,8 @@ struct Edge {
     /// Where the last good feed is kept.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    #[command(flatten)]
+    metrics: MetricsAt,
 }
 
 /// Runs it.
@@ -170,7 +172,12 @@ impl Edge {
         // Not connected yet: an edge that finds no upstream begins with the last good feed.
         let (channel, name) = (self.server.endpoint()?.connect_lazy(), self.server.to_string());
         let upstream = Upstream::Feed { channel, metadata, name };
-        let edge = options.bind()?.start(upstream, life, clock, chance)?;
+        let bound = options.bind()?;
+        let listener = self.metrics.bind()?;
+        let edge = bound.start(upstream, life, clock, chance)?;
+        let metrics = Metrics::default();
+        tandem_edge::tell(vec![edge.clone()], &metrics);
+        let metrics = listener.map(|listener| metrics.serve(listener, life)).transpose()?;
         edge.ready().await;
         let sockets: Vec<String> = edge
             .addresses()
@@ -178,8 +185,10 @@ impl Edge {
                 format!("{name}={}:{at}", format!("{transport:?}").to_ascii_lowercase())
             })
             .collect();
-        let json = json!({"ready": true, "edge": edge.id(), "listeners": sockets});
-        answer(global, &json, || format!("edge {} ready; SIP at {}", edge.id(), sockets.join(", ")))
+        let at = metrics.map(|address| address.to_string());
+        let json = json!({"ready": true, "edge": edge.id(), "listeners": sockets, "metrics": at});
+        let told = at.map(|at| format!("; metrics at http://{at}/metrics")).unwrap_or_default();
+        answer(global, &json, || format!("edge {} ready; SIP at {}{told}", edge.id(), sockets.join(", ")))
     }
 }
 

@@ -18,6 +18,7 @@ use tandem_wire::status::Refusal;
 use tokio::time::Instant;
 
 use super::write::{Writer, refusal};
+use crate::service::Service;
 
 /// How long the lease of one tenant, and its directory, may take.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -25,13 +26,16 @@ const WITHIN: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Writes lost directories again for as long as the process serves.
-pub(crate) async fn run(cell: Cell, drain: Drain) {
+pub(crate) async fn run(service: Service, cell: Cell, drain: Drain) {
     let writing = async {
         loop {
             cell.view().until(|| !cell.view().lost_directories().is_empty()).await;
             for tenant in cell.view().lost_directories() {
-                if let Err(why) = one(&cell, &tenant).await {
-                    tracing::warn!(tenant = %tenant.id(), why = why.message(), "a lost directory cannot be written now");
+                match one(&cell, &tenant).await {
+                    Ok(()) => service.counts().again.add(1),
+                    Err(why) => {
+                        tracing::warn!(tenant = %tenant.id(), why = why.message(), "a lost directory cannot be written now")
+                    }
                 }
             }
             cell.clock().sleep(RETRY).await;
@@ -51,6 +55,7 @@ async fn one(cell: &Cell, tenant: &TenantView) -> Result<(), Refusal> {
         other => other.map(|_| ()),
     };
     writer.give_back().await;
+    writer.end().await;
     done
 }
 

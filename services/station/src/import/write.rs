@@ -13,11 +13,12 @@ use tandem_domain::id::{Revision, TenantId};
 use tandem_domain::record::Kind;
 use tandem_proto::station::v1 as pb;
 use tandem_store::{
-    COMMIT_BYTES_MAX, Commit, Durability, Error, Key, Outcome, Precondition, Until, WRITES_MAX, What, Write,
-    codec,
+    COMMIT_BYTES_MAX, Commit, Durability, Error, Key, Outcome, Precondition, SessionId, Until, WRITES_MAX,
+    What, Write, codec,
 };
 use tandem_wire::request::Mode;
 use tandem_wire::status::{Reason, Refusal};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::plan::{self, Plan};
@@ -27,8 +28,9 @@ use super::{AGAIN, Import, open};
 const LEASE: u8 = 64;
 /// The kind of the answers that are kept by request id. Part of stored keys, never reused.
 const ANSWER: u8 = 65;
-/// How long the lease lasts: far longer than an import of the largest size takes to write.
-const LEASE_FOR: Duration = Duration::from_secs(120);
+/// How long the lease outlives the process that holds it, and how often it is kept meanwhile: three may be lost.
+const LEASE_FOR: Duration = Duration::from_secs(10);
+const KEEP_EVERY: Duration = Duration::from_millis(2500);
 /// How soon a lease that another holds is asked for again.
 const RETRY: Duration = Duration::from_millis(100);
 /// How long an answer is kept.
@@ -91,6 +93,11 @@ pub(super) fn refusal(error: Error) -> Refusal {
     }
 }
 
+fn lost() -> Refusal {
+    let words = "the store has lost this tenant, and it is not written again yet; send the import again";
+    Refusal::new(Reason::StoreUnavailable, words).retry_after(AGAIN)
+}
+
 fn conflict(words: &'static str) -> Refusal {
     Refusal::new(Reason::Conflict, words).retry_after(AGAIN)
 }
@@ -112,6 +119,7 @@ pub(super) async fn apply(
     if !matches!(&done, Ok((_, true))) {
         writer.give_back().await;
     }
+    writer.end().await;
     let (answer, _) = done?;
     // What was written is shown by this process before it is answered; by others at the answer's revision.
     let _ = cell.view().wait_for(&tenant, Revision(answer.revision), until).await;
@@ -125,6 +133,18 @@ pub(super) struct Writer<'a> {
     /// Of the lease.
     pub(super) token: Revision,
     until: Instant,
+    /// The lease hangs on it, so that it ends soon where this does not end in order.
+    session: SessionId,
+    keeping: Option<Keeping>,
+}
+
+/// Keeps a session alive until it is dropped.
+struct Keeping(JoinHandle<()>);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 fn lease_key() -> Key {
@@ -133,15 +153,16 @@ fn lease_key() -> Key {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(cell: &'a Cell, tenant: &'a TenantId, until: Instant) -> Self {
-        Self { cell, tenant, token: Revision(0), until }
+        Self { cell, tenant, token: Revision(0), until, session: cell.session_id(), keeping: None }
     }
 
     /// Takes the lease of the tenant's imports; waits while another has it.
     pub(super) async fn take_lease(&mut self) -> Result<(), Refusal> {
+        self.begin_session().await?;
         let holder: Arc<[u8]> = self.cell.session().process().as_bytes().into();
-        let lease = Write { key: lease_key(), what: What::Claim(holder, Until::After(LEASE_FOR)) };
+        let lease = Write { key: lease_key(), what: What::Claim(holder, Until::Session(self.session)) };
         loop {
-            let absent = vec![Precondition::Absent(lease_key())];
+            let absent = vec![Precondition::Absent(lease_key()), Precondition::SessionLives(self.session)];
             match self.commit(absent, vec![lease.clone()], None).await {
                 Ok(token) => {
                     self.token = token;
@@ -156,6 +177,28 @@ impl<'a> Writer<'a> {
                 Err(Stop::Refusal(refusal)) => return Err(refusal),
             }
         }
+    }
+
+    async fn begin_session(&mut self) -> Result<(), Refusal> {
+        let (store, clock) = (self.cell.store().clone(), self.cell.clock().clone());
+        let (tenant, session) = (self.tenant.clone(), self.session);
+        let ttl_ms = LEASE_FOR.as_millis() as u32;
+        store.open_session(&tenant, session, ttl_ms).await.map_err(refusal)?;
+        self.keeping = Some(Keeping(tokio::spawn(async move {
+            loop {
+                clock.sleep(KEEP_EVERY).await;
+                // One that has ended is found out by the next commit.
+                let _ = store.keep_alive(&tenant, session, ttl_ms).await;
+            }
+        })));
+        Ok(())
+    }
+
+    /// Ends what the lease hangs on.
+    pub(super) async fn end(mut self) {
+        self.keeping = None;
+        // Otherwise it ends in its time.
+        let _ = self.cell.store().end_session(self.tenant, self.session).await;
     }
 
     /// Gives the lease back, if it can be; otherwise it ends in its time.
@@ -181,14 +224,17 @@ impl<'a> Writer<'a> {
             open(&shown.view, &import)?;
             let Some(version) = version else {
                 if self.cell.view().lost() > 0 {
-                    let words = "the store has lost this tenant, and its policy is not written again yet";
-                    return Err(Refusal::new(Reason::StoreUnavailable, words).retry_after(AGAIN));
+                    return Err(lost());
                 }
                 continue;
             };
             if self.cell.view().lost() > 0 {
                 self.write_lost(version).await?;
                 shown = self.cell.view().stored();
+                // What else the store lacks may be its directory, too.
+                if shown.view.tenant_by_id(self.tenant).is_none_or(|t| t.policy().is_none()) {
+                    return Err(lost());
+                }
             }
             let (back, mut plan) = plan::make(shown, import).await?;
             import = back;

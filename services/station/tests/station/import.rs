@@ -347,3 +347,32 @@ async fn a_tenant_without_policy_and_one_that_is_being_deleted_take_no_import() 
         assert_eq!(reason(&refused), "TENANT_DELETING");
     }
 }
+
+#[tokio::test]
+async fn an_import_that_ended_in_the_midst_holds_up_the_next_for_seconds_only() {
+    let rig = Rig::new().await;
+    let (lease, store) = (tandem_store::Key::new(64, "import"), rig.cell.store().backend());
+    let held = async {
+        while store.get(&rig.brandt, &lease).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    // Nothing of it goes on: as where its process is killed.
+    tokio::select! {
+        biased;
+        () = held => {}
+        done = rig.import(header(Mode::Merge), users(5_000, "x")) => panic!("{done:?}"),
+    }
+    let mut importing = std::pin::pin!(rig.import(header(Mode::Merge), users(1, "y")));
+    let passing = async {
+        for _ in 0..60 {
+            rig.hand.advance(Duration::from_millis(500));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let done = tokio::select! {
+        done = &mut importing => done,
+        () = passing => tokio::time::timeout(SOON, &mut importing).await.expect("after 30 s"),
+    };
+    assert_eq!(done.unwrap().refused, 0);
+}

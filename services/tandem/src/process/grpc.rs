@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tandem_cell::Cell;
-use tandem_runtime::clock::Chance;
 use tandem_runtime::document::{Limits, Source};
 use tandem_runtime::drain::Life;
 use tandem_runtime::listen::Bind;
@@ -95,10 +94,14 @@ impl Api {
     ///
     /// # Errors
     /// A socket without an address.
-    pub(crate) fn tell(&mut self, cell: &Cell, life: &Life) -> anyhow::Result<Option<SocketAddr>> {
+    pub(crate) fn tell(
+        &mut self,
+        metrics: &Metrics,
+        cell: &Cell,
+        life: &Life,
+    ) -> anyhow::Result<Option<SocketAddr>> {
         let Some(listener) = self.metrics.take() else { return Ok(None) };
-        let metrics = Metrics::default();
-        cell.tell(&metrics, life);
+        cell.tell(metrics, life);
         Ok(Some(metrics.serve(listener, life)?))
     }
 }
@@ -116,21 +119,22 @@ pub(crate) fn serve(
     services: Services,
     cell: &Cell,
     health: &Health,
+    metrics: &Metrics,
     api: Option<Api>,
     pipe: PipeListener,
     life: &Life,
-    chance: &Chance,
 ) -> anyhow::Result<Option<SocketAddr>> {
-    let mut server = Server::new("grpc", life.clone(), chance.clone())
+    let mut server = Server::new("grpc", life.clone(), cell.chance().clone())
         .health(health)
         .descriptors(tandem_proto::DESCRIPTORS)
         .pipe(pipe);
     if services.routing {
         let routing = tandem_routing::build(life, cell, &tandem_routing::Config::default());
+        routing.tell(metrics);
         server = routing.serve(server);
     }
     if services.station {
-        let station = tandem_station::build(life, cell, &tandem_station::Config::default());
+        let station = tandem_station::build_telling(life, cell, &tandem_station::Config::default(), metrics);
         server = server.service(station);
     }
     let mut address = None;

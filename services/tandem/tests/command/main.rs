@@ -4,6 +4,7 @@
 
 mod backup;
 mod calls;
+mod counted;
 mod emptied;
 mod files_checked;
 mod harness;

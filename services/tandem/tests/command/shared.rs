@@ -154,7 +154,7 @@ fn the_status_of_a_store_shows_a_primary_that_is_away_and_the_others() {
 }
 
 /// What a process tells at /metrics.
-fn metrics(of: &Running) -> String {
+pub(crate) fn metrics(of: &Running) -> String {
     use std::io::{Read as _, Write as _};
     let at = of.ready["metrics"].as_str().unwrap();
     let mut stream = std::net::TcpStream::connect(at).unwrap();
@@ -165,7 +165,7 @@ fn metrics(of: &Running) -> String {
 }
 
 /// The number that a metric has there, by its name with its labels.
-fn value(told: &str, name: &str) -> Option<f64> {
+pub(crate) fn value(told: &str, name: &str) -> Option<f64> {
     told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
