@@ -3,6 +3,10 @@
 //!
 //! `cargo run --release -p bench-redis [COMMITS]`. Each round does both, in turn; medians and their ratio are printed.
 //! A commit is a claim of a key of 200 bytes under a fence. Redis and the client each run where the system puts them.
+//!
+//! `cargo run --release -p bench-redis cell` measures what replicas do with it (`cell.rs`).
+
+mod cell;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,7 +23,13 @@ use tandem_store::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
+/// As the product allocates.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const IN_FLIGHT: usize = 800;
+/// Commits under way where each is synced, as redis-benchmark has connections.
+const SYNCED_IN_FLIGHT: usize = 50;
 const ROUNDS: usize = 5;
 /// The bytes of an answer that says committed: an array of 0 and a revision.
 const ANSWER: usize = 22;
@@ -53,6 +63,17 @@ impl Server {
     fn cpu(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/schedstat", self.child.id())).unwrap();
         stat.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
+    }
+
+    /// Bytes of data that it holds.
+    fn memory(&self) -> u64 {
+        let mut to = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        to.write_all(b"INFO memory\r\n").unwrap();
+        let mut answer = [0; 16 * 1024];
+        let n = to.read(&mut answer).unwrap();
+        let text = String::from_utf8_lossy(&answer[..n]);
+        let used = text.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("used_memory");
+        used.trim().parse().unwrap()
     }
 
     fn ask(&self, command: &[u8]) {
@@ -129,10 +150,17 @@ async fn fences(store: &Redis) -> Vec<Revision> {
     tokens
 }
 
+/// Seconds of CPU that this process has used.
+fn own_cpu() -> f64 {
+    let of = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("schedstat")).ok();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten().filter_map(of);
+    tasks.map(|stat| stat.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9).sum()
+}
+
 /// Commits through the store crate; answers seconds by the clock.
-async fn through(store: &Redis, commits: u64, durability: Durability) -> f64 {
+async fn through(store: &Redis, commits: u64, in_flight: usize, durability: Durability) -> f64 {
     let tokens = Arc::new(fences(store).await);
-    let room = Arc::new(Semaphore::new(IN_FLIGHT));
+    let room = Arc::new(Semaphore::new(in_flight));
     let began = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..commits {
@@ -178,7 +206,7 @@ async fn record(server: &Server, commits: u64) -> Vec<Vec<u8>> {
     });
     let store = open(port, true);
     store.check().await.unwrap();
-    through(&store, commits, Durability::Local).await;
+    through(&store, commits, IN_FLIGHT, Durability::Local).await;
     store.close().await.unwrap();
     drop(store);
     let mut longest = Vec::new();
@@ -234,6 +262,27 @@ fn blast(port: u16, commands: &[Vec<u8>]) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
+/// Commits of which each is synced to the disk, against redis-benchmark's own SET of as many bytes.
+async fn synced(commits: u64) {
+    let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let mut speed = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        server.ask(b"FLUSHALL\r\n");
+        let store = open(server.port, true);
+        store.check().await.unwrap();
+        let seconds = through(&store, commits, SYNCED_IN_FLIGHT, Durability::Local).await;
+        speed.0.push(commits as f64 / seconds);
+        store.close().await.unwrap();
+        let (port, connections) = (server.port.to_string(), SYNCED_IN_FLIGHT.to_string());
+        let args = ["-p", &port, "-c", &connections, "-n", &commits.to_string(), "-t", "set", "-d", "200", "--csv"];
+        let out = Command::new("redis-benchmark").args(args).output().expect("redis-benchmark");
+        let text = String::from_utf8_lossy(&out.stdout);
+        let set = text.lines().find(|line| line.starts_with("\"SET\"")).expect("a line for SET");
+        speed.1.push(set.split('"').nth(3).unwrap().parse::<f64>().unwrap());
+    }
+    line("commits a second, each synced, 50 in flight, against redis-benchmark's SET", speed.0, speed.1, "");
+}
+
 fn median(mut of: Vec<f64>) -> f64 {
     of.sort_by(f64::total_cmp);
     of[of.len() / 2]
@@ -246,18 +295,23 @@ fn line(what: &str, ours: Vec<f64>, theirs: Vec<f64>, unit: &str) {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
+    if std::env::args().nth(1).is_some_and(|mode| mode == "cell") {
+        return cell::run().await;
+    }
     let commits: u64 = std::env::args().nth(1).map_or(100_000, |n| n.parse().unwrap());
     let server = Server::start(&["--appendonly", "no"]);
     let commands = record(&server, commits).await;
     println!("{} commands recorded, {} bytes each", commands.len(), commands.last().unwrap().len());
     let (mut cpu, mut speed) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    let mut own = Vec::new();
     for _ in 0..ROUNDS {
         server.ask(b"FLUSHALL\r\n");
         let store = open(server.port, true);
         store.check().await.unwrap();
-        let before = server.cpu();
-        let seconds = through(&store, commits, Durability::Local).await;
+        let (before, own_before) = (server.cpu(), own_cpu());
+        let seconds = through(&store, commits, IN_FLIGHT, Durability::Local).await;
         cpu.0.push((server.cpu() - before) * 1e6 / commits as f64);
+        own.push((own_cpu() - own_before) * 1e6 / commits as f64);
         speed.0.push(commits as f64 / seconds / 1000.0);
         store.close().await.unwrap();
         server.ask(b"FLUSHALL\r\n");
@@ -268,6 +322,8 @@ async fn main() {
     }
     line("CPU of Redis a commit, store crate against bare client", cpu.0, cpu.1, "us");
     line("commits a second, store crate against bare client", speed.0, speed.1, "thousand");
+    println!("CPU of this process a commit: {:.1} us, the making of the commit included", median(own));
+    synced(commits / 20).await;
 
     let primary = Server::start(&["--appendonly", "yes", "--min-replicas-to-write", "1"]);
     let of = primary.port.to_string();
@@ -283,7 +339,7 @@ async fn main() {
         for (durability, into) in [(Durability::Replicated, &mut speed.0), (Durability::Local, &mut speed.1)]
         {
             primary.ask(b"FLUSHALL\r\n");
-            let seconds = through(&store, commits / 2, durability).await;
+            let seconds = through(&store, commits / 2, IN_FLIGHT, durability).await;
             into.push(commits as f64 / 2.0 / seconds / 1000.0);
         }
     }

@@ -4,7 +4,9 @@
 //! another. Rounds take turns. What counts is the servers' CPU time per request, read from the kernel.
 //!
 //!     bench-rpc [ROUNDS] [TENANTS] [NUMBERS]
+//!     bench-rpc --changes [ROUNDS] [TENANTS] [NUMBERS]         RouteCall on Redis while 500 users a second change, against quiet
 //!     bench-rpc --serve route|echo TENANTS NUMBERS              one server alone, for a profiler: prints its address
+//!     bench-rpc --change PORT TENANTS SECONDS                   500 changes a second, to the Redis at that port
 //!     bench-rpc --load ADDRESS unary|stream TENANTS NUMBERS     one round against it
 
 use std::error::Error;
@@ -12,6 +14,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+mod changes;
 mod load;
 mod server;
 
@@ -41,11 +44,16 @@ impl Drop for Served {
 
 impl Served {
     fn start(mode: &str, tenants: usize, numbers: usize) -> Result<Self> {
+        Self::start_at(mode, tenants, numbers, 0)
+    }
+
+    /// `port`: that of its Redis, 0 where it has none.
+    fn start_at(mode: &str, tenants: usize, numbers: usize, port: u16) -> Result<Self> {
         let this = std::env::current_exe()?;
         let mut child = Command::new("taskset")
             .args(["-c", "0"])
             .arg(this)
-            .args(["--serve", mode, &tenants.to_string(), &numbers.to_string()])
+            .args(["--serve", mode, &tenants.to_string(), &numbers.to_string(), &port.to_string()])
             .stdout(Stdio::piped())
             .spawn()?;
         let mut address = String::new();
@@ -82,7 +90,8 @@ fn median(values: &[f64]) -> f64 {
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.first().is_some_and(|a| a == "--serve") {
-        return server::run(&args[1], args[2].parse()?, args[3].parse()?);
+        let port = args.get(4).map_or(Ok(0), |port| port.parse())?;
+        return server::run(&args[1], args[2].parse()?, args[3].parse()?, port);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if args.first().is_some_and(|a| a == "--load") {
@@ -90,6 +99,13 @@ fn main() -> Result<()> {
         let done = runtime.block_on(load::run(&args[1], args[2] == "stream", tenants, numbers, ROUND))?;
         println!("{done} answers");
         return Ok(());
+    }
+    if args.first().is_some_and(|a| a == "--change") {
+        let time = Duration::from_secs_f64(args[3].parse()?);
+        return runtime.block_on(changes::make(args[1].parse()?, args[2].parse()?, time));
+    }
+    if args.first().is_some_and(|a| a == "--changes") {
+        return changes::measure(&runtime, &args[1..]);
     }
     let number = |at: usize, default| args.get(at).map_or(Ok(default), |a| a.parse());
     let (rounds, tenants, numbers) = (number(0, 7)?, number(1, 1000)?, number(2, 1000)?);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _};
 use tandem_cell::{Cell, Settings};
-use tandem_domain::document::directory::{DirectoryDocument, NumberAssignment};
+use tandem_domain::document::directory::{DirectoryDocument, NumberAssignment, User};
 use tandem_domain::document::policy::{TenantDocument, Treatments};
 use tandem_domain::document::terms::AssignmentKind;
 use tandem_domain::id::{Incarnation, TenantId, TenantName};
@@ -30,7 +30,7 @@ pub fn number(at: u64) -> String {
     format!("+493023125{at:05}")
 }
 
-pub fn run(mode: &str, tenants: usize, numbers: usize) -> Result<()> {
+pub fn run(mode: &str, tenants: usize, numbers: usize, port: u16) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -39,7 +39,12 @@ pub fn run(mode: &str, tenants: usize, numbers: usize) -> Result<()> {
             "route" => {
                 let life = Life::new();
                 let chance = Chance::machine();
-                let cell = Cell::open(&life, Clock::machine(), chance.clone(), Settings::memory("bench")).await?;
+                let settings = match port {
+                    0 => Settings::memory("bench"),
+                    _ => Settings { home: crate::changes::home(port), ..Settings::memory("bench") },
+                };
+                let cell = Cell::open(&life, Clock::machine(), chance.clone(), settings).await?;
+                cell.view().synchronised().await;
                 fill(&cell, tenants, numbers).await?;
                 let services = tandem_routing::build(&life, &cell, &tandem_routing::Config::default());
                 let gate = Gate::new(Callers::new(Table::default()).dev());
@@ -82,13 +87,23 @@ async fn commit(cell: &Cell, tenant: &TenantId, writes: Vec<Write>) -> Result<()
     }
 }
 
-async fn fill(cell: &Cell, tenants: usize, numbers: usize) -> Result<()> {
-    let policy: TenantDocument = serde_saphyr::from_str(include_str!("../../../examples/tenants/brandt.yaml"))?;
+/// Tenant `at`.
+pub fn tenant(at: usize) -> Result<TenantId> {
+    Ok(TenantId { name: TenantName::parse(&format!("t{at}"))?, incarnation: Incarnation(at as u128 + 1) })
+}
+
+/// The one user of each tenant.
+pub fn user() -> Result<User> {
     let directory: DirectoryDocument =
         serde_saphyr::from_str(include_str!("../../../examples/directories/brandt.yaml"))?;
-    let user = directory.spec.users.first().ok_or("no user")?.clone();
+    Ok(directory.spec.users.first().ok_or("no user")?.clone())
+}
+
+async fn fill(cell: &Cell, tenants: usize, numbers: usize) -> Result<()> {
+    let policy: TenantDocument = serde_saphyr::from_str(include_str!("../../../examples/tenants/brandt.yaml"))?;
+    let user = user()?;
     for at in 0..tenants {
-        let id = TenantId { name: TenantName::parse(&format!("t{at}"))?, incarnation: Incarnation(at as u128 + 1) };
+        let id = tenant(at)?;
         let born = Record::Tenant(TenantRecord { tenant: id.clone(), deleting: false });
         commit(cell, &record::cell(), vec![put(id.name.as_str(), &born)]).await?;
         let policy = Record::Policy(Arc::new(PolicyRecord { generation: 1, spec: policy.spec.clone() }));
