@@ -1,7 +1,8 @@
 //! A decision that was made, as it is remembered.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hasher as _};
 
+use foldhash::fast::FixedState;
 use prost::Message as _;
 use tandem_domain::id::{Incarnation, TenantId};
 use tandem_domain::number::Number;
@@ -66,7 +67,8 @@ impl Fact {
 
 /// What a Call-ID is looked for by, so that few facts need to be decoded.
 pub(crate) fn hash(call_id: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    call_id.hash(&mut hasher);
+    // Whoever makes Call-IDs collide makes their own facts be decoded in vain, no more.
+    let mut hasher = FixedState::default().build_hasher();
+    hasher.write(call_id.as_bytes());
     hasher.finish()
 }

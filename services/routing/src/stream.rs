@@ -5,7 +5,7 @@ use prost::Message as _;
 use smallvec::SmallVec;
 use tandem_cell::follower::Snapshot;
 use tandem_domain::number::Number;
-use tandem_domain::view::{TenantView, read_ahead};
+use tandem_domain::view::{Ahead, TenantView, read_ahead};
 use tandem_proto::routing::v1 as pb;
 use tandem_runtime::serve::{Deadline, Later, Progress, Replies, Reply, Streamed};
 use tandem_wire::caller::Caller;
@@ -59,10 +59,14 @@ type Found<'s> = SmallVec<[Option<&'s TenantView>; 32]>;
 fn look_ahead<'s>(caller: &Caller, calls: &Calls<'_>, snapshot: &'s Snapshot) -> Found<'s> {
     let find = |call: &RouteCall<'_>| find(caller, call.parent, snapshot).ok().map(|tenant| &**tenant);
     let found: Found<'s> = calls.iter().map(|call| find(call.as_ref()?)).collect();
-    let numbers = calls.iter().map(|call| Number::parse_canonical(call.as_ref()?.called()?));
-    let both: SmallVec<[_; 32]> = found.iter().zip(numbers).filter_map(|(t, n)| Some(((*t)?, n?))).collect();
-    read_ahead(&both);
+    let ahead: SmallVec<[_; 32]> =
+        calls.iter().zip(&found).filter_map(|(call, tenant)| ahead(call.as_ref()?, (*tenant)?)).collect();
+    read_ahead(&ahead);
     found
+}
+
+fn ahead<'a>(call: &RouteCall<'a>, tenant: &'a TenantView) -> Option<Ahead<'a>> {
+    Some(Ahead { tenant, called: Number::parse_canonical(call.called()?)?, trunk: call.trunk() })
 }
 
 /// What the answers to requests that came together share.

@@ -24,7 +24,7 @@ pub use compile::{RESERVED, compile, compile_document};
 pub use config::{
     Address, AlikeMax, Config, DialStrings, Features, Identity, Ingress, Limits, LyncSettings, Media,
     MediaSelection, Places, RetryOn, Site, SiteEmergency, SiteIx, Survivable, TollRule, Treatments, Trunk,
-    TrunkIx,
+    TrunkIx, Trunks,
 };
 pub use tables::{DialPlan, DialRule, ExplicitRoute, Prefix, Range, Ranges, RoleSet, Routes, SiteSet};
 

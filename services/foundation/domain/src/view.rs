@@ -42,7 +42,7 @@ pub(crate) use names::bare;
 pub(crate) use numbers::Role;
 pub use person::Person;
 use slots::Slots;
-pub use tenant::{TenantView, read_ahead};
+pub use tenant::{Ahead, TenantView, read_ahead};
 
 /// Every tenant of a cell. See the module's text.
 #[derive(Clone, Debug, Default)]

@@ -49,7 +49,7 @@ pub fn write(out: &mut Vec<u8>, decision: &Decision, made: Made<'_>) -> Range<us
 pub fn write_answer(out: &mut Vec<u8>, tag: u64, decision: &Decision, made: Made<'_>) -> Range<usize> {
     let mut out = Writer::new(out);
     out.number(1, tag);
-    out.message(2, |out| write_decision(out, decision, made))
+    out.long_message(2, |out| write_decision(out, decision, made))
 }
 
 /// Field by field as `decision.proto` numbers them.
@@ -62,7 +62,7 @@ fn write_decision(out: &mut Writer<'_>, decision: &Decision, made: Made<'_>) {
     out.message(4, |out| write_owner(out, &decision.owner));
     out.flag(5, decision.emergency);
     match &decision.outcome {
-        Outcome::Route(route) => out.message(6, |out| write_route(out, route)),
+        Outcome::Route(route) => out.long_message(6, |out| write_route(out, route)),
         Outcome::Reject(refused) => out.message(7, |out| write_rejection(out, refused)),
     };
     let source = match made.source {
@@ -119,7 +119,7 @@ fn write_route(out: &mut Writer<'_>, route: &Route) {
     };
     out.term(1, carriage.into());
     for target in &route.targets {
-        out.message(2, |out| write_target(out, target));
+        out.long_message(2, |out| write_target(out, target));
     }
     if route.treatment != Treatment::default() {
         out.message(3, |out| write_treatment(out, &route.treatment));

@@ -110,7 +110,7 @@ fn build(scope: &mut Scope<'_>, name: Option<TenantName>, spec: &TenantSpec) -> 
         features: Features { row5: spec.features.row5 },
         limits: limits(scope, &spec.limits),
         sites,
-        trunks,
+        trunks: trunks.into(),
     };
     trunks::between(scope, &config);
     media::across(scope, &config);

@@ -1,23 +1,22 @@
 //! The compiled policy, as plain structs.
 
 mod limits;
+mod trunk;
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use smol_str::SmolStr;
 
 use crate::document::policy;
 use crate::document::terms::{
-    DiversionForm, InboundOption, LyncPstnEgress, MediaLost, MediaPath, Model, NumberForm, RouteOwner,
-    SrtpMode, Transport, TrunkRole,
+    InboundOption, LyncPstnEgress, MediaLost, MediaPath, Model, RouteOwner, TrunkRole,
 };
-use crate::id::{ListenerName, SiteName, TenantName, TrunkName};
-use crate::ingress::Network;
+use crate::id::{SiteName, TenantName};
 use crate::number::{Digits, Number};
 
 pub use limits::{AlikeMax, Limits};
+pub use trunk::{Address, Identity, Ingress, RetryOn, Trunk, Trunks};
 
 use super::tables::{DialPlan, ExplicitRoute, Prefix, Range, Ranges, RoleSet, Routes, SiteSet};
 
@@ -44,50 +43,53 @@ impl SiteIx {
 pub type DialStrings = SmallVec<[Digits; 4]>;
 
 /// A tenant's policy: checked, resolved, with every default filled in.
+///
+/// What every call reads stands first, so that it lies in few lines of the cache.
 #[derive(Clone, PartialEq, Debug)]
+#[repr(C, align(64))]
 pub struct Config {
+    /// Where control and media live. Crossings are computed from sites, never from this.
+    pub model: Model,
+    /// Which system a call from the gateway meets first.
+    pub inbound: InboundOption,
+    /// Who takes a Lync user's call to the PSTN out.
+    pub lync_pstn_egress: LyncPstnEgress,
+    /// Where components stand.
+    pub places: Places,
+    /// Option 1: where the proxy sends a number of the ranges that nobody owns. Never `Workgroup`.
+    pub default_route: Option<RouteOwner>,
+    /// Switches.
+    pub features: Features,
+    /// Limits.
+    pub limits: Limits,
+    /// Every trunk, in the document's order.
+    pub trunks: Trunks,
+    /// Every site; the cloud is the first, whether it was listed or not.
+    pub sites: Vec<Site>,
+    /// Explicit routes.
+    pub routes: Routes,
+    /// How what people dial becomes a number.
+    pub dial_plan: DialPlan,
+    /// Every emergency dial string of the tenant and its sites: for callers whose site is not known.
+    pub emergency_numbers: DialStrings,
+    /// Who may call what by which trunk; the first that fits wins, what none fits is refused.
+    pub toll: Vec<TollRule>,
+    /// The numbers that carriers give this tenant.
+    pub ranges: Ranges,
+    /// What happens when a user or workgroup without a treatment of its own cannot take a call.
+    pub treatments: Treatments,
+    /// Where audio may go.
+    pub media: Media,
+    /// What Lync is set to.
+    pub lync: LyncSettings,
+    /// What works when the WAN is lost or an element is dead.
+    pub survivable: Survivable,
     /// The tenant.
     pub name: TenantName,
     /// As people call it.
     pub display_name: Option<Arc<str>>,
     /// The cell that serves it.
     pub cell: Option<Arc<str>>,
-    /// Where control and media live. Crossings are computed from sites, never from this.
-    pub model: Model,
-    /// Which system a call from the gateway meets first.
-    pub inbound: InboundOption,
-    /// Every site; the cloud is the first, whether it was listed or not.
-    pub sites: Vec<Site>,
-    /// Where components stand.
-    pub places: Places,
-    /// Every trunk, in the document's order.
-    pub trunks: Vec<Trunk>,
-    /// How what people dial becomes a number.
-    pub dial_plan: DialPlan,
-    /// The numbers that carriers give this tenant.
-    pub ranges: Ranges,
-    /// Explicit routes.
-    pub routes: Routes,
-    /// Option 1: where the proxy sends a number of the ranges that nobody owns. Never `Workgroup`.
-    pub default_route: Option<RouteOwner>,
-    /// Where audio may go.
-    pub media: Media,
-    /// Who takes a Lync user's call to the PSTN out.
-    pub lync_pstn_egress: LyncPstnEgress,
-    /// Every emergency dial string of the tenant and its sites: for callers whose site is not known.
-    pub emergency_numbers: DialStrings,
-    /// Who may call what by which trunk; the first that fits wins, what none fits is refused.
-    pub toll: Vec<TollRule>,
-    /// What happens when a user or workgroup without a treatment of its own cannot take a call.
-    pub treatments: Treatments,
-    /// What Lync is set to.
-    pub lync: LyncSettings,
-    /// What works when the WAN is lost or an element is dead.
-    pub survivable: Survivable,
-    /// Switches.
-    pub features: Features,
-    /// Limits.
-    pub limits: Limits,
 }
 
 impl Config {
@@ -102,30 +104,27 @@ impl Config {
 
     /// Brings what every decision reads into the cache.
     pub(crate) fn look_at(&self) {
-        black_box((self.inbound, self.trunks.len(), self.emergency_numbers.len(), self.toll.len()));
-        black_box((self.limits, self.treatments, self.places, self.sites.len()));
+        black_box((self.inbound, self.trunks.len(), self.sites.len(), self.emergency_numbers.len()));
     }
 
-    /// And what lies behind pointers there.
-    pub(crate) fn look_further(&self) {
+    /// And what lies behind pointers there, for a call by this trunk.
+    pub(crate) fn look_further(&self, ingress: Option<&str>) {
         black_box(self.routes.iter().next().map(|route| route.exact));
-        self.trunks.iter().for_each(Trunk::look_at);
+        self.trunks.look_at(ingress, self.inbound);
         for site in &self.sites {
-            black_box((site.country_code, site.emergency.numbers.first()));
+            black_box(site.country_code);
         }
     }
 
     /// A trunk by its name.
     #[must_use]
     pub fn trunk_named(&self, name: &str) -> Option<TrunkIx> {
-        // At most 64 trunks, four in most tenants: a walk beats a hash.
-        let at = self.trunks.iter().position(|t| t.name.as_str() == name)?;
-        u16::try_from(at).ok().map(TrunkIx)
+        self.trunks.named(name)
     }
 
     /// The trunks of a role, in the document's order.
     pub fn trunks_of(&self, role: TrunkRole) -> impl Iterator<Item = TrunkIx> {
-        (0_u16..).zip(&self.trunks).filter(move |(_, t)| t.role == role).map(|(at, _)| TrunkIx(at))
+        self.trunks.of(role)
     }
 
     /// A site by its place.
@@ -181,23 +180,25 @@ impl Config {
     }
 }
 
-/// A place, with what is dialled there.
+/// A place, with what is dialled there, which every call reads, in one line of the cache.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[repr(C, align(64))]
 pub struct Site {
-    /// Its name.
-    pub name: SiteName,
-    /// As people call it.
-    pub display_name: Option<Arc<str>>,
     /// The country code without plus; empty where none is given.
     pub country_code: Digits,
     /// What is dialled before a national number; empty where there is none.
     pub national_prefix: Digits,
     /// Emergency calls from here.
     pub emergency: SiteEmergency,
+    /// Its name.
+    pub name: SiteName,
+    /// As people call it.
+    pub display_name: Option<Arc<str>>,
 }
 
 /// Emergency calls from a site.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
 pub struct SiteEmergency {
     /// Dial strings that hold here: the site's own, or else the tenant's.
     pub numbers: DialStrings,
@@ -236,124 +237,6 @@ impl Places {
             TrunkRole::MediaServer => self.media_server,
         }
     }
-}
-
-/// Final responses after which the next target is tried: few, so that they lie where they are read.
-pub type RetryOn = SmallVec<[u16; 8]>;
-
-/// A SIP peer group. What a decision reads of it lies in it, not behind pointers.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Trunk {
-    /// Its name.
-    pub name: TrunkName,
-    /// What the peer is.
-    pub role: TrunkRole,
-    /// Where the peer stands.
-    pub site: SiteIx,
-    /// Where calls to it are sent: by priority, equals in the document's order.
-    pub addresses: SmallVec<[Address; 2]>,
-    /// How SIP travels.
-    pub transport: Transport,
-    /// Whether audio is encrypted, the default of role and transport filled in.
-    pub srtp: SrtpMode,
-    /// How the peer writes numbers to us.
-    pub number_form_in: NumberForm,
-    /// How we write numbers to it.
-    pub number_form_out: NumberForm,
-    /// Whether calls from it may be answered by 302. Never true for Lync.
-    pub accept_302: bool,
-    /// Whether it takes REFER.
-    pub refer: bool,
-    /// Final responses after which the next address or trunk is tried.
-    pub retry_on: RetryOn,
-    /// After nothing at all for this long the next target is tried, in ms.
-    pub no_response_ms: u32,
-    /// After nothing but a 100 for this long the next target is tried, in ms.
-    pub only_100_ms: u32,
-    /// What is said of the caller.
-    pub identity: Identity,
-    /// How the peer is known when it calls.
-    pub ingress: Box<[Ingress]>,
-    /// The peer's domains, lower case.
-    pub domains: SmallVec<[SmolStr; 1]>,
-    /// Where calls go when every address has failed, in order; of the same role.
-    pub backup: Box<[TrunkIx]>,
-}
-
-impl Trunk {
-    /// Brings what every decision reads of it into the cache.
-    fn look_at(&self) {
-        let address = self.addresses.first().map_or(0, |a| a.port);
-        black_box((self.role, self.name.as_str().len(), address, self.domains.len(), self.retry_on.len()));
-        black_box((self.identity.default_number, self.ingress.len()));
-    }
-
-    /// Final responses after which the next target is tried, where policy names none (domain rules 3.2 A).
-    pub const RETRY_ON: [u16; 5] = [408, 500, 502, 503, 504];
-    /// How long silence is borne, in ms, where policy says nothing.
-    pub const NO_RESPONSE_MS: u32 = 3_000;
-    /// How long a bare 100 is borne, in ms, where policy says nothing: Lync's fast failover.
-    pub const ONLY_100_MS: u32 = 10_000;
-
-    /// The port of a peer where policy names none (domain rules 2.2).
-    #[must_use]
-    pub const fn default_port(role: TrunkRole, transport: Transport) -> u16 {
-        match (role, transport) {
-            (TrunkRole::Lync, Transport::Tls) => 5067,
-            (TrunkRole::Lync, _) => 5068,
-            (_, Transport::Tls) => 5061,
-            _ => 5060,
-        }
-    }
-}
-
-/// An address of a trunk.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Address {
-    /// A host name or an IP address, as policy writes it.
-    pub host: SmolStr,
-    /// The port, the default filled in.
-    pub port: u16,
-    /// Lower is tried first.
-    pub priority: u16,
-    /// Share among equals in priority.
-    pub weight: u16,
-}
-
-/// What is said of the caller on a trunk.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Identity {
-    /// Whether the peer is inside the trust domain of RFC 3325.
-    pub trusted: bool,
-    /// How a retargeted call says whose call it was.
-    pub diversion: DiversionForm,
-    /// Caller numbers that may be shown; empty: any.
-    pub screening: Box<[Prefix]>,
-    /// The number shown for callers whom screening refuses, or who have none.
-    pub default_number: Option<Number>,
-}
-
-impl Identity {
-    /// Whether a caller's number may be shown.
-    #[must_use]
-    pub fn may_show(&self, caller: Number) -> bool {
-        self.screening.is_empty() || self.screening.iter().any(|p| p.fits(caller))
-    }
-}
-
-/// How a peer is known when it calls; all that is given must fit.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ingress {
-    /// The listener that it calls. None: any that is not shared.
-    pub listener: Option<ListenerName>,
-    /// Its source.
-    pub source: Option<Network>,
-    /// A name of its verified client certificate, lower case.
-    pub certificate: Option<Arc<str>>,
-    /// The domain of the Request-URI, lower case.
-    pub domain: Option<Arc<str>>,
-    /// On a trunk that tenants share: the called numbers that are this tenant's. Empty: all.
-    pub called: Box<[Prefix]>,
 }
 
 /// Where audio may go (domain rules 2.3).

@@ -12,16 +12,19 @@ use crate::number::Number;
 use crate::tenant::Config;
 
 /// A user in a tenant's policy. Dereferences to the record.
+///
+/// What every call reads stands first.
 #[derive(Clone, PartialEq, Debug)]
+#[repr(C)]
 pub struct Person {
     /// The name in the tenant's directory.
     pub id: UserId,
+    record: Arc<User>,
+    endpoint: Endpoint,
+    has_cic: bool,
     line: Option<Number>,
     extension: Option<Number>,
     extension_elsewhere: Option<Number>,
-    endpoint: Endpoint,
-    has_cic: bool,
-    record: Arc<User>,
 }
 
 impl Person {

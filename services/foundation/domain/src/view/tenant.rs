@@ -6,7 +6,7 @@ mod change;
 
 use std::sync::Arc;
 
-pub use ahead::read_ahead;
+pub use ahead::{Ahead, read_ahead};
 use smallvec::SmallVec;
 
 use super::Person;
@@ -28,23 +28,26 @@ use crate::tenant::Config;
 /// A number is looked up in canonical form. What a record holds as a number is made canonical by the tenant's dial
 /// plan, so that there are none before there is policy; what is no number is in no index, and the record's own
 /// state says so ([`directory`](crate::directory)).
+///
+/// Its fields stand in the order in which calls read them, so that a call finds them in few lines of the cache.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct TenantView {
     pub(super) id: TenantId,
     pub(super) born: bool,
     pub(super) deleting: bool,
-    revision: Revision,
-    now: u64,
-    policy: Option<Arc<PolicyRecord>>,
     config: Option<Arc<Config>>,
-    refused: Option<Arc<[Finding]>>,
+    revision: Revision,
+    numbers: NumberMap,
     pub(super) users: Slots<Person>,
     pub(super) stations: Slots<Station>,
     pub(super) workgroups: Slots<Workgroup>,
     assignments: Slots<NumberAssignment>,
     names: Index,
     keys: NumberMap,
-    numbers: NumberMap,
+    policy: Option<Arc<PolicyRecord>>,
+    refused: Option<Arc<[Finding]>>,
+    now: u64,
 }
 
 impl TenantView {
@@ -335,12 +338,21 @@ impl TenantView {
             }
         }
         match role {
-            Role::Assignment => self.assignments.get(slot).map(Entry::Assignment),
             Role::Did => self.users.get(slot).map(|u| Entry::Did(u)),
             Role::Extension => self.users.get(slot).map(|u| Entry::Extension(u)),
+            Role::LineUri => self.users.get(slot).map(|u| Entry::LineUri(u)),
+            Role::Assignment | Role::Workgroup | Role::Station => self.entry_of_no_user(slot, role),
+        }
+    }
+
+    /// By itself, or else the compiler reads where each kind's records lie for every call.
+    #[inline(never)]
+    fn entry_of_no_user(&self, slot: u32, role: Role) -> Option<Entry<'_>> {
+        match role {
+            Role::Assignment => self.assignments.get(slot).map(Entry::Assignment),
             Role::Workgroup => self.workgroups.get(slot).map(Entry::Workgroup),
             Role::Station => self.stations.get(slot).map(Entry::Station),
-            Role::LineUri => self.users.get(slot).map(|u| Entry::LineUri(u)),
+            Role::Did | Role::Extension | Role::LineUri => None,
         }
     }
 

@@ -77,6 +77,15 @@ impl<'a> RouteCall<'a> {
         self.attempt.map(|attempt| attempt.called)
     }
 
+    /// The trunk that the call came by, as it was written. None: it did not come by one.
+    #[must_use]
+    pub fn trunk(&self) -> Option<&'a str> {
+        match self.attempt?.ingress? {
+            Ingress::Trunk(name) => Some(name),
+            Ingress::User(_) => None,
+        }
+    }
+
     /// The `CallAttempt` as it came, encoded.
     #[must_use]
     pub const fn attempt_bytes(&self) -> &'a [u8] {
@@ -86,7 +95,7 @@ impl<'a> RouteCall<'a> {
 
 fn attempt(message: &[u8]) -> Option<Fields<'_>> {
     let mut attempt = Fields::default();
-    let (mut fields, mut once) = (bytes::Fields::new(message), Once::default());
+    let (mut fields, mut once) = (bytes::Fields::of_texts(message), Once::default());
     while let Some((field, value)) = fields.next().ok()? {
         once.see(field)?;
         match field {
