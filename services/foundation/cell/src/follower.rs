@@ -9,7 +9,7 @@
 //! - a shard that must be listed anew is compared with what is shown, and the differences are one change: nobody
 //!   sees it empty in between;
 //! - a record that this release cannot read leaves what was shown, and is named in the log;
-//! - what the store lost of a tenant is shown until it is written again ([`lost`]); `stored` is what it holds.
+//! - what the store lost of a tenant is shown until it is written again (`lost.rs`); `stored` is what it holds.
 
 mod fan;
 mod lost;
