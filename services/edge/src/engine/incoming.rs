@@ -237,7 +237,7 @@ impl Engine {
     }
 }
 
-/// Whether a request is a call for help, to which no limit applies (domain rules 9.1).
+/// Whether a request is a call for help (domain rules 9.1), which has room of its own beyond every other limit.
 fn calls_for_help(message: &Message<'_>, keys: &Keys<'_>, owner: &Owner) -> bool {
     let Some(trunk) = owner.trunk.as_ref().filter(|_| keys.method == "INVITE") else { return false };
     let said = Said::read(message, keys);

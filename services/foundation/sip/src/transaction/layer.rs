@@ -22,11 +22,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How many there may be with those that may take the reserve: an eighth more.
+    /// How many there may be with those that may take the reserve, an eighth more; and for a call for help another.
     const fn of(self, room: Room) -> usize {
         match room {
             Room::Usual => self.transactions_max,
             Room::Reserve => self.transactions_max.saturating_add(self.transactions_max / 8 + 8),
+            Room::Help => self.transactions_max.saturating_add(self.transactions_max / 4 + 16),
         }
     }
 }
@@ -36,8 +37,10 @@ impl Limits {
 pub enum Room {
     /// Up to [`Limits::transactions_max`].
     Usual,
-    /// The reserve beyond it: for what ends calls, what belongs to one that stands, and calls for help.
+    /// The reserve beyond it: for what ends calls, and what belongs to one that stands.
     Reserve,
+    /// And beyond that, for calls for help alone: a storm of whatever else leaves them their room.
+    Help,
 }
 
 /// There are as many transactions as there may be: answer 503, statelessly.

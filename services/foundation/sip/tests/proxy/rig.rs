@@ -124,6 +124,15 @@ impl Rig {
         incoming
     }
 
+    /// A request that was found to be a call for help, when there was no room for it.
+    pub(crate) fn call_for_help(&mut self, text: &str) -> Incoming {
+        let now = self.now;
+        let from = udp(CALLER);
+        let incoming = parse(text.as_bytes(), |m| self.proxy.on_call_for_help(m, &keys(m), 7, from, now));
+        self.settle();
+        incoming
+    }
+
     pub(crate) fn request(&mut self, text: &str) -> Incoming {
         self.request_from(text, udp(CALLER))
     }

@@ -153,6 +153,20 @@ fn a_503_for_want_of_room_says_when_to_come_again_spread_by_half() {
     assert!(waits.first() >= Some(&10) && waits.last() <= Some(&30) && waits.len() > 10, "{waits:?}");
 }
 
+/// Whatever fills the reserve, a call for help has room of its own.
+#[test]
+fn a_storm_within_dialogs_leaves_room_for_a_call_for_help() {
+    let mut rig = rig_with(|config| config.limits.transactions_max = 2);
+    let storm = |n: usize| {
+        let info = invite(&format!("z9hG4bKs{n}")).replace("INVITE", "INFO");
+        rig.request(&info.replace(">\r\nCall-ID", ">;tag=gone\r\nCall-ID"))
+    };
+    let taken = (0..100).map(storm).take_while(|incoming| *incoming != Incoming::Full).count();
+    assert!((3..100).contains(&taken), "more than others may, and not without end: {taken}");
+    assert_eq!(rig.request(&invite("z9hG4bK1")), Incoming::Full);
+    assert!(matches!(rig.call_for_help(&invite("z9hG4bK1")), Incoming::Asked(_)));
+}
+
 /// RFC 3261 21.5.4: whoever has no room for another call still lets one go.
 #[test]
 fn what_ends_a_call_is_not_refused_for_want_of_room() {

@@ -36,7 +36,7 @@ impl Proxy {
         from: Peer,
         now: Now,
     ) -> Incoming {
-        self.on_request_in(Room::Reserve, message, keys, scope, from, now)
+        self.on_request_in(Room::Help, message, keys, scope, from, now)
     }
 
     fn on_request_in(
@@ -50,7 +50,8 @@ impl Proxy {
     ) -> Incoming {
         let (method, uri) = (keys.method, keys.uri);
         // New calls are refused for want of room, never what ends one or belongs to one that stands.
-        let room = if keys.is_in_dialog() || method == "CANCEL" { Room::Reserve } else { room };
+        let ends = room == Room::Usual && (keys.is_in_dialog() || method == "CANCEL");
+        let room = if ends { Room::Reserve } else { room };
         if method == "BENOTIFY" {
             // MS-SIP: nobody answers it, so that nobody waits for it: not for us to begin a transaction either.
             self.pass_unanswered(message, uri, scope, from);
