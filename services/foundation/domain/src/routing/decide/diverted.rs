@@ -34,15 +34,15 @@ impl Writer<'_, '_> {
     /// and where it goes now. Whom the message has as the called stands there already.
     fn history(&self, by: String, trunk: &Trunk, strip: bool, request_uri: &str) -> String {
         let hints = &self.call.attempt.hints;
-        let earlier = hints
-            .earlier
-            .iter()
-            .filter_map(|Earlier { by, retargeted }| Some((self.diverting(by, trunk)?, *retargeted)));
+        let earlier =
+            hints.earlier.iter().map(|Earlier { by, retargeted }| (self.diverting(by, trunk), *retargeted));
         // Entries that are stripped are not gone on from.
         let before = hints.history.filter(|index| !strip && is_index(index));
         let mut out = String::with_capacity(128);
         let mut index = before.unwrap_or_default().to_owned();
-        for (by, why) in earlier.chain([(by, hints.retargeted)]).skip(usize::from(before.is_some())) {
+        for (by, why) in earlier.chain([(Some(by), hints.retargeted)]).skip(usize::from(before.is_some())) {
+            // Who may not be shown there stands nowhere.
+            let Some(by) = by else { continue };
             let cause = why.map_or(302, Retargeted::cause);
             let _ = write!(out, "<{by}?Reason=SIP%3Bcause%3D{cause}>;");
             index = entry(&mut out, &index);
