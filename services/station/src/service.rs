@@ -276,13 +276,9 @@ impl Service {
     }
 }
 
-/// A store without any tenant is new, or was emptied: that nobody is there is not known.
 fn not_nobody(refusal: Refusal, shown: &Snapshot) -> Refusal {
-    if refusal.reason() != Reason::ResourceNotFound || shown.registry.tenants().next().is_some() {
-        return refusal;
-    }
-    let words = "the store has no tenant yet: it is new, or was emptied and is not written again; ask again";
-    Refusal::new(Reason::ViewNotReady, words)
+    let is_known = refusal.reason() != Reason::ResourceNotFound || !shown.is_unborn();
+    if is_known { refusal } else { Refusal::no_tenant_yet() }
 }
 
 /// Until when something is waited for. A tenth of what is left is kept, so that the caller hears why before its own

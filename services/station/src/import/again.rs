@@ -32,7 +32,8 @@ pub(crate) async fn run(service: Service, cell: Cell, drain: Drain) {
             cell.view().until(|| !cell.view().lost_directories().is_empty()).await;
             for tenant in cell.view().lost_directories() {
                 match one(&cell, &tenant).await {
-                    Ok(()) => service.counts().again.add(1),
+                    Ok(true) => service.counts().again.add(1),
+                    Ok(false) => {}
                     Err(why) => {
                         tracing::warn!(tenant = %tenant.id(), why = why.message(), "a lost directory cannot be written now")
                     }
@@ -47,12 +48,13 @@ pub(crate) async fn run(service: Service, cell: Cell, drain: Drain) {
     }
 }
 
-async fn one(cell: &Cell, tenant: &TenantView) -> Result<(), Refusal> {
+/// Whether it was for this process to write.
+async fn one(cell: &Cell, tenant: &TenantView) -> Result<bool, Refusal> {
     let mut writer = Writer::new(cell, tenant.id(), Instant::now() + WITHIN);
     writer.take_lease().await?;
     let done = match writer.policy().await {
         Ok(Some(version)) => writer.write_lost(version).await,
-        other => other.map(|_| ()),
+        other => other.map(|_| false),
     };
     writer.give_back().await;
     writer.end().await;
@@ -71,17 +73,17 @@ impl Writer<'_> {
         Ok(policy.map(|p| p.stored.version))
     }
 
-    /// Writes the directory again, if the store lacks it. The lease is held, and kept.
-    pub(super) async fn write_lost(&self, policy: Revision) -> Result<(), Refusal> {
+    /// Writes the directory again, if the store lacks it: whether it did. The lease is held, and kept.
+    pub(super) async fn write_lost(&self, policy: Revision) -> Result<bool, Refusal> {
         // Whatever was written before the lease was taken is shown: another process may have done it.
         self.shown(policy.max(self.token)).await?;
-        let Some(tenant) = lost(self.cell, self) else { return Ok(()) };
+        let Some(tenant) = lost(self.cell, self) else { return Ok(false) };
         let directory = records(&tenant).filter(|(kind, ..)| *kind != Kind::Policy);
         let writes: Vec<_> = directory.map(|(_, key, record)| put(&key, &record)).collect();
         let records = writes.len();
         let revision = self.commit_whole(policy, writes).await?;
         self.shown(revision).await?;
         tracing::warn!(tenant = %self.tenant, records, "a directory that the store had lost is written again");
-        Ok(())
+        Ok(true)
     }
 }

@@ -160,16 +160,24 @@ impl<'a> Writer<'a> {
     pub(super) async fn take_lease(&mut self) -> Result<(), Refusal> {
         self.begin_session().await?;
         let holder: Arc<[u8]> = self.cell.session().process().as_bytes().into();
-        let lease = Write { key: lease_key(), what: What::Claim(holder, Until::Session(self.session)) };
         loop {
+            let until = Until::Session(self.session);
+            let lease = Write { key: lease_key(), what: What::Claim(Arc::clone(&holder), until) };
+            /// The place of the session among what must be so.
+            const SESSION: usize = 1;
             let absent = vec![Precondition::Absent(lease_key()), Precondition::SessionLives(self.session)];
-            match self.commit(absent, vec![lease.clone()], None).await {
+            match self.commit(absent, vec![lease], None).await {
                 Ok(token) => {
                     self.token = token;
                     return Ok(());
                 }
-                Err(Stop::Precondition(_)) if Instant::now() + RETRY < self.until => {
+                Err(Stop::Precondition(which)) if Instant::now() + RETRY < self.until => {
                     tokio::time::sleep(RETRY).await;
+                    if which == SESSION {
+                        // It went with the store that it was opened in.
+                        self.session = self.cell.session_id();
+                        self.begin_session().await?;
+                    }
                 }
                 Err(Stop::Precondition(_)) => {
                     return Err(conflict("another import of this tenant is under way; send it again later"));

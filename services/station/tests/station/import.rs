@@ -365,14 +365,14 @@ async fn an_import_that_ended_in_the_midst_holds_up_the_next_for_seconds_only() 
     }
     let mut importing = std::pin::pin!(rig.import(header(Mode::Merge), users(1, "y")));
     let passing = async {
-        for _ in 0..60 {
+        for _ in 0..26 {
             rig.hand.advance(Duration::from_millis(500));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     let done = tokio::select! {
         done = &mut importing => done,
-        () = passing => tokio::time::timeout(SOON, &mut importing).await.expect("after 30 s"),
+        () = passing => tokio::time::timeout(SOON, &mut importing).await.expect("after 13 s"),
     };
     assert_eq!(done.unwrap().refused, 0);
 }
