@@ -101,7 +101,7 @@ enum Command {
 pub(crate) fn main() -> Exit {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
-        Err(error) if error.use_stderr() && wants_json(std::env::args()) => {
+        Err(error) if error.use_stderr() && wants_json(std::env::args_os()) => {
             failure::usage(&error);
             return Exit::Usage;
         }
@@ -124,8 +124,8 @@ pub(crate) fn main() -> Exit {
 }
 
 /// Whether a command line that could not be read asks for JSON all the same.
-fn wants_json(args: impl Iterator<Item = String>) -> bool {
-    let args: Vec<String> = args.collect();
+fn wants_json(args: impl Iterator<Item = std::ffi::OsString>) -> bool {
+    let args: Vec<_> = args.collect();
     args.iter().any(|arg| arg == "--output=json") || args.windows(2).any(|pair| pair == ["--output", "json"])
 }
 

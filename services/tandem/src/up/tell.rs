@@ -60,12 +60,12 @@ impl Teller {
         self.unnamed(&Status::default(), &status);
         for done in running.imported.iter().filter(|done| done.response.refused > 0) {
             let found = directory::diagnostics(done);
-            let fields = json!({"file": done.path, "tenant": done.tenant.as_str(), "refused": done.response.refused,
+            let fields = json!({"file": done.path.display().to_string(), "tenant": done.tenant.as_str(), "refused": done.response.refused,
                                 "diagnostics": found});
             self.say("import_refused", fields, || directory::report(done, false, self.color));
         }
         for (path, tenant) in &running.passed_over {
-            self.say("not_imported", json!({"file": path, "tenant": tenant.as_str()}), || {
+            self.say("not_imported", json!({"file": path.display().to_string(), "tenant": tenant.as_str()}), || {
                 let path = path.display();
                 format!(
                     "{path}: not imported, for tenant {tenant} is not in force; give its file to --tenants or mend it, \
@@ -79,10 +79,14 @@ impl Teller {
         if !file.is_rejected() {
             return;
         }
-        self.say("rejected", json!({"file": path, "diagnostics": file.diagnostics}), || {
-            let found = render_all(&file.diagnostics, self.color);
-            format!("{found}\nwhat was in force before stays in force; mend the file and save it\n")
-        });
+        self.say(
+            "rejected",
+            json!({"file": path.display().to_string(), "diagnostics": file.diagnostics}),
+            || {
+                let found = render_all(&file.diagnostics, self.color);
+                format!("{found}\nwhat was in force before stays in force; mend the file and save it\n")
+            },
+        );
     }
 
     /// Says by which listeners no call will come, of a file that is taken.
@@ -90,7 +94,7 @@ impl Teller {
         let is = |d: &&Diagnostic| d.finding.message.starts_with(LISTENER_UNKNOWN.code);
         let found: Vec<Diagnostic> = file.diagnostics.iter().filter(is).cloned().collect();
         if !file.is_rejected() && !found.is_empty() {
-            let fields = json!({"file": path, "diagnostics": found});
+            let fields = json!({"file": path.display().to_string(), "diagnostics": found});
             self.say("listener_unknown", fields, || render_all(&found, self.color));
         }
     }

@@ -49,6 +49,14 @@ fn a_wrong_command_line_is_2() {
 }
 
 #[test]
+fn a_command_line_that_is_no_text_is_2() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let name = std::ffi::OsStr::from_bytes(b"\xff.yaml");
+    let out = tandem(&["tenant", "chek"]).arg(name).output().unwrap();
+    assert_eq!(out.status.code(), Some(2), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
 fn the_release_is_said() {
     assert_eq!(run(&["version"]).ended(0).out, format!("tandem {}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(run(&["version", "--output", "json"]).ended(0).json()["version"], env!("CARGO_PKG_VERSION"));
