@@ -74,6 +74,10 @@ impl EdgeFeed for Feed {
         }
         let mut up = request.into_inner();
         let hello = self.hello(&mut up).await?;
+        if self.cell.is_shared() && self.cell.view().load().is_unborn() {
+            // An edge that was told that nobody is there would forget its last good feed.
+            return Err(Refusal::no_tenant_yet().into());
+        }
         for tenant in &hello.tenants {
             let known = |t: &str| self.cell.view().load().view.tenant(t).map(|_| ());
             caller.tenant("hello.tenants", &tandem_wire::name::tenant(tenant), known)?;

@@ -255,14 +255,7 @@ pub(crate) fn find<'s>(
 ) -> Result<&'s Arc<TenantView>, Refusal> {
     let found = caller.tenant("parent", parent, |name| snapshot.view.tenant(name));
     found.map_err(|refusal| {
-        let unborn = snapshot.registry.tenants().next().is_none();
-        // A store without any tenant is new, or was emptied: that nobody is there is not known.
-        if refusal.reason() == Reason::ResourceNotFound && unborn { nobody() } else { refusal }
+        let is_known = refusal.reason() != Reason::ResourceNotFound || !snapshot.is_unborn();
+        if is_known { refusal } else { Refusal::no_tenant_yet() }
     })
-}
-
-/// The store has no tenant at all.
-fn nobody() -> Refusal {
-    let words = "the store has no tenant yet: it is new, or was emptied and is not written again; ask again";
-    Refusal::new(Reason::ViewNotReady, words)
 }

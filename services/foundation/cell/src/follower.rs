@@ -5,8 +5,9 @@
 //!
 //! Invariants:
 //! - a snapshot shows whole commits: also one that was staged is there at once or not at all;
-//! - what [`ViewFollower::reached`] says is in the snapshot that is loaded after it;
-//! - a shard that must be listed anew is compared with what is shown, and the differences are one change: nobody
+//! - what [`ViewFollower::reached`] says is in the snapshot that is loaded after it, unless it is of a tenant that the
+//!   store has lost;
+//! - a shard that must be listed anew is compared with what is stored as far as is known, and the differences are one change: nobody
 //!   sees it empty in between;
 //! - a record that this release cannot read leaves what was shown, and is named in the log;
 //! - what the store lost of a tenant is shown until it is written again (`lost.rs`); `stored` is what it holds.
@@ -54,6 +55,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether the store has no tenant at all. It is new then, or was emptied: that nobody is there is not known.
+    #[must_use]
+    pub fn is_unborn(&self) -> bool {
+        self.registry.tenants().next().is_none()
+    }
+
     fn apply(&mut self, change: &Change) {
         self.view.apply(change);
         if change.tenant == record::cell() {

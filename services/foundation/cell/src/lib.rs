@@ -140,7 +140,9 @@ impl Cell {
         &self.0.chance
     }
 
-    pub(crate) fn is_shared(&self) -> bool {
+    /// Whether other processes may have the store as well.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
         self.0.shared
     }
 

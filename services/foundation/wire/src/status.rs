@@ -136,6 +136,13 @@ impl Refusal {
         Self::new(Reason::Internal, INTERNAL_TEXT)
     }
 
+    /// The store has no tenant at all, so that nothing is known of any.
+    pub fn no_tenant_yet() -> Self {
+        let words =
+            "the store has no tenant yet: it is new, or was emptied and is not written again; ask again";
+        Self::new(Reason::ViewNotReady, words)
+    }
+
     /// There is no such resource, or the caller may not know of it. `kind` is a word such as `User`; `name` is what
     /// the caller wrote.
     pub fn not_found(kind: &'static str, name: &str) -> Self {

@@ -13,6 +13,7 @@ use tandem_proto::routing::v1::edge_feed_client::EdgeFeedClient;
 use tandem_proto::routing::v1::follow_request::Hello;
 use tandem_runtime::clock::Clock;
 use tandem_runtime::drain::Phase;
+use tandem_servers::on::On;
 use tandem_store::{Write, delete, put};
 use tokio::time::timeout;
 use tonic::{Code, Request};
@@ -258,6 +259,7 @@ async fn an_edge_that_is_flooded_pushes_out_no_other_decisions_and_a_backlog_sta
 #[tokio::test]
 async fn a_feed_and_a_stream_end_when_the_process_drains() {
     let rig = rig().await;
+    rig.brandt("brandt").await;
     let mut edge = Follower::start(&rig, "").await;
     edge.until(|_, snapshots| snapshots == 1).await;
     rig.life.shutdown.advance(Phase::Draining);
@@ -436,6 +438,20 @@ async fn an_edge_that_comes_again_takes_over_and_nobody_else_s_does() {
     drop(foreign);
     let place = async { while third().await.is_err() {} };
     timeout(SOON, place).await.expect("there is a place again");
+}
+
+/// An edge that heard that nobody is there would forget its last good feed. One process alone knows what it has.
+#[tokio::test]
+async fn a_shared_store_without_any_tenant_feeds_no_edge() {
+    let rig = rig().await;
+    let greeted = Follower::greet(&rig, None, hello("edge-1", &[])).await;
+    if crate::ON == On::Embedded {
+        assert!(greeted.is_ok());
+        return;
+    }
+    let refused = greeted.err().expect("refused");
+    assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+    assert!(String::from_utf8_lossy(refused.details()).contains("VIEW_NOT_READY"), "{refused:?}");
 }
 
 #[tokio::test]

@@ -5,14 +5,14 @@
 //! the writer of policy), its directory until something of it is (by the station service, or an import). What the store
 //! holds meanwhile is followed beside it ([`super::ViewFollower::stored`]): who writes plans by that.
 //!
-//! A tenant that was deleted while a follower saw another history is taken for lost as well: it is shown for longer
-//! than it is, or written again and deleted again. The other mistake would be worse.
+//! A tenant, or a whole directory, that was deleted while a follower saw another history is taken for lost as well: it
+//! is shown for longer than it is, or written again. The other mistake would be worse.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tandem_domain::id::{TenantId, TenantName};
-use tandem_domain::record::{self, Change, Kind, Record};
+use tandem_domain::record::{self, Change, Kind, Record, TenantRecord};
 use tandem_domain::view::TenantView;
 use tandem_store::Shard;
 
@@ -29,6 +29,11 @@ pub(super) enum Lost {
 
 /// What a store lacks of a tenant that is shown; none: it has it, or something of it.
 pub(super) fn lost(tenant: &TenantView, stored: &Snapshot) -> Option<Lost> {
+    // What the store says is being deleted is to go, wherever the rest of it is by now.
+    let going = |t: &&TenantRecord| t.deleting && t.tenant == *tenant.id();
+    if stored.registry.tenant(&tenant.id().name).is_some_and(|t| going(&t)) {
+        return None;
+    }
     let name = tenant.id().name.as_str();
     let Some(there) = stored.view.tenant(name).filter(|t| t.policy().is_some()) else {
         return Some(Lost::Policy);

@@ -1,4 +1,4 @@
-//! A shard that was listed anew, compared with what is shown of it.
+//! A shard that was listed anew, compared with what was known to be stored of it.
 
 use std::collections::HashSet;
 use std::sync::Arc;

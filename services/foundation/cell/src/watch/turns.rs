@@ -54,14 +54,15 @@ impl Turns {
         let _turn = before(deadline, &of.turn).await?;
         if !of.is_slow.load(Ordering::Relaxed) {
             let _ready = before(deadline, &self.ready).await?;
-            let pulled = tokio::time::timeout(SLOW, pull()).await;
+            let pulled = tokio::time::timeout_at(deadline.min(Instant::now() + SLOW), pull()).await;
             of.is_slow.store(!matches!(pulled, Ok(Ok(_))), Ordering::Relaxed);
             if let Ok(pulled) = pulled {
                 return Ok(pulled);
             }
         }
         let _slow = before(deadline, &self.slow).await?;
-        let (began, pulled) = (Instant::now(), pull().await);
+        let began = Instant::now();
+        let Ok(pulled) = tokio::time::timeout_at(deadline, pull()).await else { return Err(Busy) };
         of.is_slow.store(pulled.is_err() || began.elapsed() > SLOW, Ordering::Relaxed);
         Ok(pulled)
     }

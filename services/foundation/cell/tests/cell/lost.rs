@@ -151,3 +151,20 @@ async fn another_incarnation_in_the_place_of_what_was_lost_is_shown_as_it_is() {
     until(&house.rig.cell, || house.rig.cell.view().stale_since().is_none()).await;
     assert_eq!(names(&house.rig, &born), Vec::<String>::new());
 }
+
+/// What was to go when its store was lost is not kept for ever by who shows it.
+#[tokio::test]
+async fn what_is_being_deleted_is_not_lost() {
+    let house = House::new().await;
+    std::fs::remove_file(house.dir.path().join("acme.yaml")).unwrap();
+    let other_history = store(Place::Memory, &house.clock, 10);
+    let other = Rig::join(&other_history, &house.clock, "other", 4).await;
+    let going = Record::Tenant(TenantRecord { tenant: house.acme.clone(), deleting: true });
+    other.commit(&record::cell(), vec![put("acme", &going)]).await;
+    house.way.lead(Some(other_history));
+    let view = house.rig.cell.view();
+    let goes = || view.load().view.tenant("acme").is_some_and(|t| t.is_deleting() && t.users_len() == 0);
+    until(&house.rig.cell, goes).await;
+    until(&house.rig.cell, || view.stale_since().is_none()).await;
+    assert_eq!(view.lost(), 0);
+}

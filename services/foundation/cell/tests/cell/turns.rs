@@ -102,6 +102,18 @@ async fn one_more_than_may_read_the_log_of_a_shard_at_once_is_told_that_they_are
 }
 
 #[tokio::test]
+async fn who_reads_a_log_that_does_not_answer_waits_no_longer_than_it_may() {
+    let two = Two::new().await;
+    let (at, mark) = two.written("jane", &[&two.ahead, &two.behind]).await;
+    two.written("joe", &[&two.ahead, &two.behind]).await;
+    two.way.stall(at);
+    for within in [Duration::from_millis(50), Duration::from_millis(500)] {
+        let resumed = timeout(SOON, two.resume(mark, within)).await.expect("by its deadline");
+        assert_eq!(resumed.err(), Some(NoResume::Busy));
+    }
+}
+
+#[tokio::test]
 async fn readers_of_a_shard_that_does_not_answer_hold_up_those_of_no_other() {
     let two = Two::new().await;
     let (at, mark) = two.written("jane", &[&two.ahead, &two.behind]).await;
