@@ -122,17 +122,28 @@ impl Looking {
         pipe.cmd("SENTINEL").arg("MASTER").arg(name);
         pipe.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
         let login = &self.shared.settings.sentinel_login;
-        let asked = sentinels.iter().map(|at| self.ask(at, login, &pipe, ANSWER_WITHIN));
-        let mut best: Option<(u64, Address)> = None;
         let mut why = String::new();
-        for (at, answer) in sentinels.iter().zip(join_all(asked).await) {
-            match answer.and_then(|said| primary(said).ok_or_else(|| format!("it knows no `{name}`"))) {
-                Ok(found) if best.as_ref().is_none_or(|best| found.0 > best.0) => best = Some(found),
-                Ok(_) => {}
-                Err(said) => why = format!("Sentinel {at}: {said}"),
+        // Where most answer soon, one that stands still or whose host is gone holds up nobody.
+        for within in [SOON, ANSWER_WITHIN] {
+            let asked = sentinels.iter().map(|at| self.ask(at, login, &pipe, within));
+            let (mut best, mut answered) = (None::<(u64, Address)>, 0);
+            for (at, answer) in sentinels.iter().zip(join_all(asked).await) {
+                match answer.and_then(|said| primary(said).ok_or_else(|| format!("it knows no `{name}`"))) {
+                    Ok(found) => {
+                        answered += 1;
+                        if best.as_ref().is_none_or(|best| found.0 > best.0) {
+                            best = Some(found);
+                        }
+                    }
+                    Err(said) => why = format!("Sentinel {at}: {said}"),
+                }
+            }
+            if let Some((_, at)) = best.filter(|_| 2 * answered > sentinels.len() || within == ANSWER_WITHIN)
+            {
+                return Ok(at);
             }
         }
-        best.map(|(_, at)| at).ok_or(why)
+        Err(why)
     }
 
     /// Which primary of a cluster has which of our shards.
