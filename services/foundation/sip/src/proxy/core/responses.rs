@@ -121,12 +121,16 @@ impl Proxy {
         branch.end(status, &mut self.waits);
         let tag = branch.tag;
         if failed_before {
-            // The server transaction has answered otherwise, or is gone: the 2xx goes up all the same, without
-            // it (16.7 step 5); the caller acknowledges it and hangs up.
-            return self.outputs.push(Output::Send(upstream, packet));
+            // The server transaction has answered otherwise, or is gone: a 2xx to an INVITE goes up all the same,
+            // without it (16.7 step 5); the caller acknowledges it and hangs up. To another request nothing comes
+            // late (RFC 4320 4.2), or it could answer the same request come again.
+            if invite {
+                self.outputs.push(Output::Send(upstream, packet));
+            }
+            return;
         }
         call.finish(&mut self.waits);
-        if !self.layer.respond(server, status, Packet::clone(&packet), now) {
+        if !self.layer.respond(server, status, Packet::clone(&packet), now) && invite {
             self.outputs.push(Output::Send(upstream, packet));
         }
         if first && invite {
