@@ -4,9 +4,11 @@
 //! `cargo run --release -p bench-redis cell`. Redis, the writer and the reader share the machine; the two cells share
 //! this process and nothing else.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tandem_cell::follower::Scope;
 use tandem_cell::{Cell, Settings};
 use tandem_domain::document::directory::{CicAccount, LyncAccount, Station, User};
 use tandem_domain::document::policy::TenantDocument;
@@ -16,7 +18,7 @@ use tandem_domain::record::{self, PolicyRecord, Record, TenantRecord};
 use tandem_runtime::clock::{Chance, Clock};
 use tandem_runtime::drain::Life;
 use tandem_store::redis::Settings as RedisSettings;
-use tandem_store::{Backend as _, Commit, Durability, Home, Key, Outcome, Until, What, Write, put};
+use tandem_store::{Commit, Durability, Home, Key, Outcome, Until, What, Write, put};
 use tokio::task::JoinSet;
 
 use crate::Server;
@@ -39,10 +41,13 @@ pub async fn run() {
     for (what, write) in fill {
         let (redis, replica) = (server.memory(), resident());
         fill_with(&writer, write).await;
-        let each = |before: u64, after: u64| (after.saturating_sub(before)) as f64 / (TENANTS * PEOPLE) as f64;
-        writer.view().until(|| writer.view().lag() < Duration::from_secs(1)).await;
+        let each =
+            |before: u64, after: u64| (after.saturating_sub(before)) as f64 / (TENANTS * PEOPLE) as f64;
         let (redis, replica) = (each(redis, server.memory()), each(replica, resident()));
-        println!("a {what}, of {}: {redis:.0} B in Redis, its share of the log included; {replica:.0} B in a replica", TENANTS * PEOPLE);
+        println!(
+            "a {what}, of {}: {redis:.0} B in Redis, its share of the log included; {replica:.0} B in a replica",
+            TENANTS * PEOPLE
+        );
         if what == "user" {
             for _ in 0..3 {
                 list(&server, &chance).await;
@@ -73,14 +78,26 @@ async fn list(server: &Server, chance: &Chance) {
     let cell = Cell::open(&life, Clock::machine(), chance.clone(), settings).await.expect("the store opens");
     cell.view().synchronised().await;
     let users: usize = cell.view().load().view.tenants().map(|t| t.users_len()).sum();
-    println!("a follower lists {users} users and has a view of them in {:.2} s", began.elapsed().as_secs_f64());
+    println!(
+        "a follower lists {users} users and has a view of them in {:.2} s",
+        began.elapsed().as_secs_f64()
+    );
     life.shutdown.advance(tandem_runtime::drain::Phase::Stopped);
 }
 
 /// From the commit's acknowledgement at one replica until another's view shows it.
 async fn measure_way(server: &Server, writer: &Cell, chance: &Chance) {
     let reader = join(server, chance).await;
-    let (mut tasks, mut times) = (JoinSet::new(), Vec::new());
+    let (_, mut changes) = reader.view().subscribe(Scope::Cell);
+    // One looks at every change: many who each wait for one would be woken by each.
+    let looking = tokio::spawn(async move {
+        let mut seen = HashMap::new();
+        while let Ok(Ok(batch)) = tokio::time::timeout(Duration::from_secs(2), changes.next()).await {
+            seen.insert((batch.tenant.clone(), batch.revision), Instant::now());
+        }
+        seen
+    });
+    let (mut tasks, mut committed) = (JoinSet::new(), Vec::new());
     let mut tick = tokio::time::interval(Duration::from_millis(1));
     let began = Instant::now();
     let mut sent = 0;
@@ -88,29 +105,34 @@ async fn measure_way(server: &Server, writer: &Cell, chance: &Chance) {
         tick.tick().await;
         let due = began.elapsed().as_micros() as u64 * RATE / 1_000_000;
         for n in sent..due {
-            let (writer, reader) = (writer.clone(), reader.clone());
+            let writer = writer.clone();
             tasks.spawn(async move {
                 let tenant = tenant(n % TENANTS);
                 let revision = commit(&writer, &tenant, vec![user(n % TENANTS, n / TENANTS % PEOPLE)]).await;
-                let committed = Instant::now();
-                let patience = tokio::time::Instant::now() + Duration::from_secs(10);
-                reader.view().wait_for(&tenant, revision, patience).await.expect("it comes");
-                committed.elapsed()
+                ((tenant, revision), Instant::now())
             });
         }
         sent = due;
         while let Some(done) = tasks.try_join_next() {
-            times.push(done.expect("it was seen"));
+            committed.push(done.expect("it is committed"));
         }
     }
     while let Some(done) = tasks.join_next().await {
-        times.push(done.expect("it was seen"));
+        committed.push(done.expect("it is committed"));
     }
-    let rate = sent as f64 / began.elapsed().as_secs_f64();
+    let elapsed = began.elapsed();
+    let seen = looking.await.expect("it looked");
+    let way = |(change, at): &((TenantId, Revision), Instant)| {
+        seen.get(change).expect("it was seen").saturating_duration_since(*at)
+    };
+    let mut times: Vec<Duration> = committed.iter().map(way).collect();
+    let rate = sent as f64 / elapsed.as_secs_f64();
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     let (half, most, all) = (at(0.5), at(0.99), at(1.0));
-    println!("committed at one replica, in another's view, {rate:.0} a second: median {half:.2} ms, p99 {most:.2} ms, most {all:.2} ms");
+    println!(
+        "committed at one replica, in another's view, {rate:.0} a second: median {half:.2} ms, p99 {most:.2} ms, most {all:.2} ms"
+    );
 }
 
 async fn fill_with(cell: &Cell, write: fn(u64, u64) -> Write) {
@@ -119,7 +141,11 @@ async fn fill_with(cell: &Cell, write: fn(u64, u64) -> Write) {
         for from in (0..PEOPLE).step_by(250) {
             let cell = cell.clone();
             let writes = (from..from + 250).map(|at| write(n, at)).collect();
-            tasks.spawn(async move { commit(&cell, &tenant(n), writes).await });
+            tasks.spawn(async move {
+                let revision = commit(&cell, &tenant(n), writes).await;
+                let patience = tokio::time::Instant::now() + Duration::from_secs(120);
+                cell.view().wait_for(&tenant(n), revision, patience).await.expect("it is shown");
+            });
             while tasks.len() >= 32 {
                 tasks.join_next().await;
             }

@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const IN_FLIGHT: usize = 800;
-/// Commits under way where each is synced, as redis-benchmark has connections.
+/// Commits under way where each is synced.
 const SYNCED_IN_FLIGHT: usize = 50;
 const ROUNDS: usize = 5;
 /// The bytes of an answer that says committed: an array of 0 and a revision.
@@ -240,8 +240,8 @@ fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
     commands
 }
 
-/// Sends commands and counts answers, with as many under way as the store has; answers seconds by the clock.
-fn blast(port: u16, commands: &[Vec<u8>]) -> f64 {
+/// Sends commands and counts answers, with so many under way; answers seconds by the clock.
+fn blast(port: u16, commands: &[Vec<u8>], in_flight: usize) -> f64 {
     let mut to = TcpStream::connect(("127.0.0.1", port)).unwrap();
     to.set_nodelay(true).unwrap();
     let (mut sent, mut received) = (0, 0);
@@ -249,7 +249,7 @@ fn blast(port: u16, commands: &[Vec<u8>]) -> f64 {
     let began = Instant::now();
     let mut out = Vec::new();
     while received < commands.len() * ANSWER {
-        let end = (received / ANSWER + IN_FLIGHT).min(commands.len());
+        let end = (received / ANSWER + in_flight).min(commands.len());
         out.clear();
         commands[sent..end].iter().for_each(|c| out.extend_from_slice(c));
         sent = end;
@@ -262,8 +262,9 @@ fn blast(port: u16, commands: &[Vec<u8>]) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
-/// Commits of which each is synced to the disk, against redis-benchmark's own SET of as many bytes.
-async fn synced(commits: u64) {
+/// Commits of which each is synced to the disk, against the bare client with as many under way.
+async fn synced(commands: &[Vec<u8>]) {
+    let commits = commands.len() as u64 - TENANTS;
     let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let mut speed = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -273,14 +274,11 @@ async fn synced(commits: u64) {
         let seconds = through(&store, commits, SYNCED_IN_FLIGHT, Durability::Local).await;
         speed.0.push(commits as f64 / seconds);
         store.close().await.unwrap();
-        let (port, connections) = (server.port.to_string(), SYNCED_IN_FLIGHT.to_string());
-        let args = ["-p", &port, "-c", &connections, "-n", &commits.to_string(), "-t", "set", "-d", "200", "--csv"];
-        let out = Command::new("redis-benchmark").args(args).output().expect("redis-benchmark");
-        let text = String::from_utf8_lossy(&out.stdout);
-        let set = text.lines().find(|line| line.starts_with("\"SET\"")).expect("a line for SET");
-        speed.1.push(set.split('"').nth(3).unwrap().parse::<f64>().unwrap());
+        server.ask(b"FLUSHALL\r\n");
+        let seconds = tokio::task::block_in_place(|| blast(server.port, commands, SYNCED_IN_FLIGHT));
+        speed.1.push(commands.len() as f64 / seconds);
     }
-    line("commits a second, each synced, 50 in flight, against redis-benchmark's SET", speed.0, speed.1, "");
+    line("commits a second, each synced, 50 in flight, against bare client", speed.0, speed.1, "");
 }
 
 fn median(mut of: Vec<f64>) -> f64 {
@@ -316,14 +314,14 @@ async fn main() {
         store.close().await.unwrap();
         server.ask(b"FLUSHALL\r\n");
         let before = server.cpu();
-        let seconds = tokio::task::block_in_place(|| blast(server.port, &commands));
+        let seconds = tokio::task::block_in_place(|| blast(server.port, &commands, IN_FLIGHT));
         cpu.1.push((server.cpu() - before) * 1e6 / commands.len() as f64);
         speed.1.push(commands.len() as f64 / seconds / 1000.0);
     }
     line("CPU of Redis a commit, store crate against bare client", cpu.0, cpu.1, "us");
     line("commits a second, store crate against bare client", speed.0, speed.1, "thousand");
     println!("CPU of this process a commit: {:.1} us, the making of the commit included", median(own));
-    synced(commits / 20).await;
+    synced(&commands[..commands.len().min(6_000)]).await;
 
     let primary = Server::start(&["--appendonly", "yes", "--min-replicas-to-write", "1"]);
     let of = primary.port.to_string();

@@ -32,7 +32,8 @@ pub fn home(port: u16) -> Home {
 
 /// Changes a user of some tenant, 500 times a second for so long.
 pub async fn make(port: u16, tenants: usize, time: Duration) -> Result<()> {
-    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros();
+    let now =
+        || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros();
     let draws = AtomicU64::new(now() as u64);
     let world = World {
         clock: Arc::new(move || now() as u64),

@@ -132,7 +132,12 @@ fn main() -> Result<()> {
         }
     }
     for case in &cases {
-        println!("{:<22} {:>8.0} ns CPU a request, {:>8.0} a second", case.name, median(&case.ns), median(&case.rate));
+        println!(
+            "{:<22} {:>8.0} ns CPU a request, {:>8.0} a second",
+            case.name,
+            median(&case.ns),
+            median(&case.rate)
+        );
     }
     // Each round's own ratio: neighbours of the machine disturb both alike.
     let ratio = |a: usize, b: usize| {

@@ -100,7 +100,8 @@ pub fn user() -> Result<User> {
 }
 
 async fn fill(cell: &Cell, tenants: usize, numbers: usize) -> Result<()> {
-    let policy: TenantDocument = serde_saphyr::from_str(include_str!("../../../examples/tenants/brandt.yaml"))?;
+    let policy: TenantDocument =
+        serde_saphyr::from_str(include_str!("../../../examples/tenants/brandt.yaml"))?;
     let user = user()?;
     for at in 0..tenants {
         let id = tenant(at)?;
@@ -125,7 +126,8 @@ async fn fill(cell: &Cell, tenants: usize, numbers: usize) -> Result<()> {
             commit(cell, &id, part.to_vec()).await?;
         }
     }
-    let whole = || cell.view().load().view.tenants().filter(|t| t.numbers_len() >= numbers).count() == tenants;
+    let whole =
+        || cell.view().load().view.tenants().filter(|t| t.numbers_len() >= numbers).count() == tenants;
     cell.view().until(whole).await;
     Ok(())
 }
@@ -142,7 +144,10 @@ fn canned(request: &pb::RouteCallRequest) -> pb::Decision {
         transport: pb::Transport::Tcp.into(),
         request_uri: format!("sip:{}@{host}:5068;user=phone", attempt.called),
         identity: Some(pb::Identity {
-            asserted: vec![format!("<sip:{}@{host};user=phone>", attempt.caller), format!("<tel:{}>", attempt.caller)],
+            asserted: vec![
+                format!("<sip:{}@{host};user=phone>", attempt.caller),
+                format!("<tel:{}>", attempt.caller),
+            ],
             privacy: String::new(),
             diversion: pb::identity::DiversionForm::Diversion.into(),
             strip: false,
