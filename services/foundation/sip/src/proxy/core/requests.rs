@@ -27,7 +27,7 @@ impl Proxy {
         self.on_request_in(Room::Usual, message, keys, scope, from, now)
     }
 
-    /// A call for help came, for which there was no room: it may take the reserve.
+    /// A call for help came, for which there was no room: it takes the room that is kept for such alone.
     pub fn on_call_for_help(
         &mut self,
         message: &Message<'_>,
